@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/ports.hpp"
+
+namespace rowcall::client {
+
+struct follower_config {
+  std::chrono::milliseconds poll_interval{1'000};  ///< the fallback when notices are lost: look at the database
+  std::size_t page_updates = 500;                  ///< read at once per session while catching up
+};
+
+/// What a follower is told about its sessions. Called on the follower's thread, one call at a time.
+struct follow_handler {
+  /// Contiguous, each seq exactly once, in order.
+  std::function<void(const engine::session_id&, std::span<const engine::update_row>)> on_updates;
+  /// Retention removed what comes next: start from this snapshot; updates go on after its seq. Without a handler the
+  /// session is followed from the snapshot silently.
+  std::function<void(const engine::session_id&, const std::optional<engine::snapshot_row>&)> on_gone;
+  /// Connected and caught up (true), or reading is failing at the moment (false).
+  std::function<void(bool)> on_live;
+};
+
+/// Follows the update logs of any number of sessions, live:
+/// subscribe, flush, catch up from the database, then notices; what a notice skips is read from the database, what was
+/// seen already is dropped by seq. Survives the loss of bus and database. One thread, one connection.
+class follower {
+ public:
+  follower(std::unique_ptr<engine::update_store> store, engine::bus& bus, follow_handler handler, follower_config config = {});
+  ~follower();
+  follower(const follower&) = delete;
+
+  /// Starts to follow after `after` (0 = from the beginning). Following again moves the position. Thread-safe.
+  void follow(const engine::session_id& session, engine::update_seq after);
+  void unfollow(const engine::session_id& session);
+  /// Where the session stands; nothing when it is not followed.
+  std::optional<engine::update_seq> position(const engine::session_id& session) const;
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace rowcall::client

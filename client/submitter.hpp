@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/ports.hpp"
+
+namespace rowcall::client {
+
+struct submitter_config {
+  std::size_t queue_commands_max = 100'000;  ///< a full queue answers `busy` at once
+  std::size_t group_commands_max = 1'000;    ///< of one transaction
+  std::size_t data_bytes_max = engine::command_data_bytes_max_default;
+  /// How long a submit is tried again while the database is away (only commands with an idempotency key after a
+  /// commit in doubt; others are answered with commit_in_doubt).
+  std::chrono::milliseconds retry_for{10'000};
+};
+
+/// Submits commands: validates, stores them durably in group commits, and only then publishes the wakes.
+///
+/// Commands that arrive while a transaction is under way go together into the next one: alone, a command
+/// waits for nothing; under load, hundreds share one commit. Thread-safe. Has one thread of its own per store.
+class submitter {
+ public:
+  using outcome = engine::result<engine::submit_receipt>;
+
+  /// `stores`: one connection each; one is enough for most. `bus` must outlive the submitter.
+  submitter(std::vector<std::unique_ptr<engine::command_store>> stores, engine::bus& bus, submitter_config config = {});
+  ~submitter();  ///< waits for what is queued, at most retry_for
+  submitter(const submitter&) = delete;
+
+  /// Blocks until the command is durable. Order: a thread's submits of one session keep their order.
+  outcome submit(engine::command_request request);
+  /// One result per request, in order. A batch goes into as few transactions as group_commands_max allows.
+  std::vector<outcome> submit(std::vector<engine::command_request> batch);
+  /// Returns at once; `done` runs on the submitter's thread. Commands of one session keep the order of the calls.
+  void submit_async(engine::command_request request, std::function<void(outcome)> done);
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace rowcall::client

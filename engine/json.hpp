@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <simdjson.h>
+
+#include "engine/result.hpp"
+
+/// Reading (simdjson's DOM, which validates all of a document) and writing of JSON.
+namespace rowcall::engine::json {
+
+using value = simdjson::dom::element;
+using object = simdjson::dom::object;
+
+/// One per thread, reusable. A parsed value lives until the next parse.
+class parser {
+ public:
+  /// Errors: invalid_argument, in plain words (nested too deep, invalid UTF-8, number out of range, …).
+  result<value> parse(std::string_view text);
+  /// As parse; anything but an object is an error.
+  result<object> parse_object(std::string_view text);
+
+ private:
+  simdjson::dom::parser parser_{1 << 24};
+  std::string padded_;
+};
+
+/// True when a string or key anywhere in the value holds U+0000 (jsonb can not).
+bool has_nul(const value& v);
+
+/// A member of an object, or nothing when it is missing or of another type.
+std::optional<std::string_view> string_at(const object& o, std::string_view key);
+std::optional<std::int64_t> int_at(const object& o, std::string_view key);
+
+/// The text of a value again, minified.
+std::string to_text(const value& v);
+
+/// Appends `text` as a JSON string with quotes. `text` is UTF-8.
+void append_quoted(std::string& out, std::string_view text);
+
+/// Builds one object or array by appending; the caller keeps the order.
+///   writer w; w.begin_object().key("a").number(1).key("b").string("x").end_object(); w.str()
+class writer {
+ public:
+  writer& begin_object();
+  writer& end_object();
+  writer& begin_array();
+  writer& end_array();
+  writer& key(std::string_view name);
+  writer& string(std::string_view text);
+  writer& number(std::int64_t n);
+  writer& number(double n);
+  writer& boolean(bool b);
+  writer& null();
+  writer& raw(std::string_view json);  ///< text that is valid JSON already
+  const std::string& str() const& { return out_; }
+  std::string str() && { return std::move(out_); }
+
+ private:
+  void separate();
+  std::string out_;
+};
+
+}  // namespace rowcall::engine::json

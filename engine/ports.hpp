@@ -1,0 +1,224 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/result.hpp"
+#include "engine/turn.hpp"
+#include "engine/types.hpp"
+
+/// What the engine and its clients need from outside: stores, a bus, a clock.
+/// Every implementation passes tests/conformance.
+namespace rowcall::engine {
+
+// ---------------------------------------------------------------- store: the engine's side
+
+/// One connection's worth of turns. Used by one thread at a time. Blocking.
+///
+///            claim()                 commit() / abandon()
+///   idle ─────────────► open turn ─────────────────────────► idle
+///
+/// After connection_lost or commit_in_doubt it is idle again and reconnects by itself on the next claim.
+class turn_store {
+ public:
+  virtual ~turn_store() = default;
+  /// Opens a transaction, locks the shards of the request (FOR NO KEY UPDATE SKIP LOCKED), takes over those of
+  /// other owners, and then, in a second statement with a snapshot of its own, fetches the pending commands.
+  virtual result<turn_claim> claim(const turn_request& request) = 0;
+  /// Appends everything and commits. Sent commands go last. On any error nothing was written, except for
+  /// commit_in_doubt. fenced: an update seq was there already, so this turn was stale.
+  virtual result<void> commit(std::span<const session_writes> writes) = 0;
+  /// Rolls the open turn back. Nothing to do when none is open.
+  virtual void abandon() = 0;
+};
+
+struct node_info {
+  std::string node;
+  std::vector<std::string> kinds;
+  std::chrono::milliseconds heartbeat_age{0};  ///< by the database's clock
+  std::chrono::seconds uptime{0};
+  std::string version;
+};
+
+/// What a node tells with its heartbeat, for `status`.
+struct node_rates {
+  double turns_per_s = 0, commands_per_s = 0;
+};
+
+/// A session that has pending commands.
+struct pending_session {
+  session_id session;
+  command_seq last;  ///< its last command
+};
+
+struct cleanup_request {
+  std::chrono::seconds older_than{0};
+  std::size_t chunk_rows = 2000;
+};
+struct cleanup_report {
+  std::int64_t commands = 0, updates = 0, snapshots = 0, domain_rows = 0;
+  bool more = false;  ///< the chunk was full: call again
+};
+
+/// The slow path of a node: its heartbeat, the sweep, retention. One thread at a time. Blocking.
+class node_store {
+ public:
+  virtual ~node_store() = default;
+  /// Registers the node (a name unique to this boot) and the kinds it serves.
+  virtual result<void> join(const std::string& node, const std::vector<std::string>& kinds) = 0;
+  /// Renews the heartbeat and returns the nodes whose own is younger than `dead_after`, this one included.
+  virtual result<std::vector<node_info>> heartbeat(const std::string& node, const node_rates& rates,
+                                                     std::chrono::milliseconds dead_after) = 0;
+  /// A clean end: the sessions this node owned need no care afterwards.
+  virtual result<void> leave(const std::string& node) = 0;
+  /// Finds the sessions of `kinds` that have pending commands and are due (not waiting for a retry), in chunks.
+  /// The cost follows what was written since the last completed sweep, not the history.
+  /// `found` is called once or more; the sweep ends early when it returns false.
+  virtual result<void> sweep(const std::vector<std::string>& kinds,
+                             const std::function<bool(std::span<const pending_session>)>& found) = 0;
+  /// One chunk of retention: deletes what is processed, older, and below a snapshot; never a session's last update
+  /// or last command.
+  virtual result<cleanup_report> cleanup(const cleanup_request& request) = 0;
+};
+
+// ---------------------------------------------------------------- store: the clients' side
+
+struct submit_receipt {
+  enum class outcome {
+    stored,        ///< committed now
+    duplicate,     ///< the idempotency key was there: `seq` is the first command's
+    unknown_kind,  ///< refused: no engine has ever registered the session's kind
+    busy,          ///< refused by admission: too many pending commands
+  };
+  outcome kind = outcome::stored;
+  command_seq seq;
+};
+
+/// One thread at a time. Blocking.
+class command_store {
+ public:
+  virtual ~command_store() = default;
+  /// Stores the batch in one durable transaction. Commands of one session get their seq in the order given.
+  /// Refusals are per command and do not hinder the others. Requests must have passed validate().
+  /// commit_in_doubt: an idempotency key makes the resubmit safe.
+  virtual result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) = 0;
+};
+
+struct follow_position {
+  session_id session;
+  update_seq after;
+};
+
+struct update_page {
+  std::vector<update_row> updates;  ///< contiguous from after + 1; shorter than the limit = the end of the log
+  bool gone = false;                ///< retention removed after + 1: take the snapshot
+};
+
+struct receipt {
+  std::vector<update_row> updates;  ///< all updates of the command, in order; empty while it is pending
+};
+
+/// One thread at a time. Blocking. All reads are of committed data.
+class update_store {
+ public:
+  virtual ~update_store() = default;
+  virtual result<update_page> updates_after(const session_id& session, update_seq after, std::size_t limit) = 0;
+  /// Many followers' catch-up in one statement: parallel to `positions`; `limit` is per session.
+  virtual result<std::vector<update_page>> updates_after(std::span<const follow_position> positions, std::size_t limit) = 0;
+  /// The last snapshot, or nothing when the session never had one (its log is whole then).
+  virtual result<std::optional<snapshot_row>> snapshot(const session_id& session) = 0;
+  /// The session's last update seq; 0 when it has none.
+  virtual result<session_cursor> last(const session_id& session) = 0;
+  virtual result<receipt> receipt_of(const session_id& session, command_seq command) = 0;
+};
+
+// ---------------------------------------------------------------- store: operation
+
+struct dead_letter {
+  session_id session;
+  command_seq command;
+  std::string type;
+  std::string data;
+  std::string error;
+  int attempts = 0;
+  db_time failed_at{};
+  std::string resolution;  ///< "", "redriven" or "dropped"
+};
+
+struct status_report {
+  std::int64_t sessions = 0, pending_commands = 0, pending_sessions = 0, retrying = 0, dead = 0;
+  std::int64_t unserved_commands = 0;  ///< pending, of a kind that no live node serves
+  std::chrono::milliseconds oldest_pending_age{0};
+  double turns_per_s = 0, commands_per_s = 0;  ///< as the live nodes last reported them
+  std::vector<node_info> nodes;
+  int schema_version = 0;
+  bool pending_is_exact = true;  ///< false: the count stopped at a bound
+};
+
+class admin_store {
+ public:
+  virtual ~admin_store() = default;
+  virtual result<status_report> status() = 0;
+  /// Newest first; resolved ones only when asked for.
+  virtual result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) = 0;
+  virtual result<dead_letter> dead_letter_of(const session_id& session, command_seq command) = 0;
+  /// Submits the command again (as a new one) and links it. Twice gives the same new seq.
+  virtual result<command_seq> redrive(const session_id& session, command_seq command) = 0;
+  virtual result<void> drop(const session_id& session, command_seq command) = 0;
+};
+
+// ---------------------------------------------------------------- bus
+
+/// "There is something new in this session's update log."
+struct update_notice {
+  session_id session;
+  update_seq first, last;
+  std::vector<update_row> updates;  ///< all of first..last, or empty when they were too large to send along
+};
+
+/// "This session has work." `last` is a hint: the session's last command seq, 0 when the sender does not know it.
+struct wake {
+  session_id session;
+  command_seq last;
+};
+
+/// Ends its subscription when destroyed; no callback runs after that.
+class subscription {
+ public:
+  virtual ~subscription() = default;
+};
+
+/// Best effort: any message may be lost, doubled or reordered. Thread-safe. Callbacks come on the bus's own
+/// threads, must be short and must not throw. Published while disconnected = lost, silently.
+class bus {
+ public:
+  virtual ~bus() = default;
+  virtual void publish(std::span<const wake> wakes) = 0;
+  virtual void publish(std::span<const update_notice> notices) = 0;
+  virtual std::unique_ptr<subscription> on_wakes(std::function<void(wake)> handler) = 0;
+  virtual std::unique_ptr<subscription> on_updates(const session_id& session,
+                                                   std::function<void(const update_notice&)> handler) = 0;
+  /// Called on every (re)connect: whoever subscribes must look at the database then.
+  virtual std::unique_ptr<subscription> on_connected(std::function<void()> handler) = 0;
+  /// Returns when the server has seen all subscriptions and publications made before. Errors: timed_out, unavailable.
+  virtual result<void> flush(std::chrono::milliseconds timeout) = 0;
+  virtual bool is_connected() const = 0;
+};
+
+// ---------------------------------------------------------------- time
+
+/// Monotonic. Only ever compared with itself.
+class clock {
+ public:
+  using time_point = std::chrono::time_point<clock, std::chrono::nanoseconds>;
+  virtual ~clock() = default;
+  virtual time_point now() const = 0;
+};
+
+}  // namespace rowcall::engine
