@@ -54,7 +54,8 @@ struct node_rates {
 /// A session that has pending commands.
 struct pending_session {
   session_id session;
-  command_seq last;  ///< its last command
+  command_seq last;       ///< its last command
+  command_seq processed;  ///< its last processed command
 };
 
 struct cleanup_request {
@@ -220,5 +221,12 @@ class clock {
   virtual ~clock() = default;
   virtual time_point now() const = 0;
 };
+
+// ---------------------------------------------------------------- log
+
+enum class log_level { debug, info, warning, error };
+
+/// Where a component reports to the operator. Thread-safe. Never carries a command's data.
+using log_sink = std::function<void(log_level, std::string_view)>;
 
 }  // namespace rowcall::engine

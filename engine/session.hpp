@@ -50,7 +50,9 @@ class session {
 
   /// Decides on the claimed commands, in order, and applies the updates to the cached state.
   /// `expected` is the cursor that the fetch used; it must be this session's own.
-  outcome decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser);
+  /// `forced_error`: the first command can not be committed for this reason; it is treated as failed, not executed.
+  outcome decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser,
+                 const std::optional<std::string>& forced_error = {});
 
  private:
   struct batch;

@@ -1,0 +1,194 @@
+#include "actors/engine_node.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+#include <caf/all.hpp>
+
+#include "actors/directory_actor.hpp"
+#include "actors/node_actor.hpp"
+#include "actors/turn_worker.hpp"
+
+namespace rowcall::actors {
+namespace {
+
+using std::chrono::milliseconds;
+
+class steady_clock final : public engine::clock {
+ public:
+  time_point now() const override {
+    return time_point{std::chrono::duration_cast<time_point::duration>(std::chrono::steady_clock::now().time_since_epoch())};
+  }
+};
+
+/// The scheduler's defaults poll (a quarter of a core at 100 messages/s) and let a busy actor starve the rest.
+void configure(caf::actor_system_config& cfg, int threads) {
+  cfg.set("scheduler.policy", caf::atom("sharing"));
+  cfg.set("scheduler.max-threads", static_cast<std::size_t>(threads));
+  cfg.set("scheduler.max-throughput", static_cast<std::size_t>(50));
+}
+
+}  // namespace
+
+engine::result<void> validate(const node_config& c) {
+  auto wrong = [](std::string_view text) { return engine::fail(engine::errc::invalid_argument, std::string(text)); };
+  if (c.turn_workers < 1 || c.turn_workers > 64) return wrong("turn workers must be 1 to 64");
+  if (c.actor_threads < 1 || c.actor_threads > 64) return wrong("actor threads must be 1 to 64");
+  if (c.limits.sessions_max < 1 || c.limits.commands_max < 1 || c.limits.commands_per_session_max < 1)
+    return wrong("the limits of a turn must be at least 1");
+  if (c.sweep_interval < milliseconds{10}) return wrong("the sweep interval must be at least 10 ms");
+  if (c.heartbeat_interval < milliseconds{10}) return wrong("the heartbeat interval must be at least 10 ms");
+  if (c.dead_after < 2 * c.heartbeat_interval) return wrong("dead-after must be at least two heartbeat intervals");
+  if (c.session.retry.attempts_max < 1) return wrong("the maximum of attempts must be at least 1");
+  if (c.session.snapshot_interval_updates < 1) return wrong("the snapshot interval must be at least 1 update");
+  return {};
+}
+
+std::string make_node_name() {
+  char host[65] = {};
+  if (gethostname(host, sizeof host - 1) != 0) host[0] = '?';
+  std::random_device random;
+  char suffix[32];
+  std::snprintf(suffix, sizeof suffix, "-%ld-%08x", static_cast<long>(getpid()), static_cast<unsigned>(random()));
+  return std::string(host) + suffix;
+}
+
+std::shared_ptr<engine::clock> make_steady_clock() { return std::make_shared<steady_clock>(); }
+
+struct engine_node::impl {
+  node_config config;
+  node_ports ports;
+  metrics counters;
+  std::atomic<bool> is_joined = false;
+  std::shared_ptr<wake_inbox> inbox = std::make_shared<wake_inbox>();
+
+  caf::actor_system_config system_config;
+  std::unique_ptr<caf::actor_system> system;
+  directory_actor directory;
+  node_actor node_handle;
+  std::vector<turn_worker_actor> workers;
+  std::vector<std::unique_ptr<engine::subscription>> subscriptions;
+  bool is_stopped = false;
+
+  impl(node_config c, node_ports p) : config(std::move(c)), ports(std::move(p)) {
+    if (config.node.empty()) config.node = make_node_name();
+    config.directory.workers = static_cast<std::size_t>(config.turn_workers);
+    config.directory.limits = config.limits;
+    config.session.node = config.node;
+    configure(system_config, config.actor_threads);
+  }
+
+  /// An actor that ends by itself has a defect: the process ends, and the database recovers the work.
+  template <class Handle>
+  void watch(const Handle& handle, std::string name) {
+    caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor(
+        [fatal = ports.on_fatal, name = std::move(name)](const caf::error& reason) {
+          if (reason && reason != caf::exit_reason::user_shutdown && fatal) fatal("the actor " + name + " died");
+        });
+  }
+
+  void start() {
+    system = std::make_unique<caf::actor_system>(system_config);
+    auto session = std::make_shared<const engine::session_config>(config.session);
+
+    directory_actor_config d;
+    d.directory = config.directory;
+    d.session = session;
+    d.modules = ports.modules;
+    d.inbox = inbox;
+    d.clock = ports.clock;
+    d.bus = ports.bus;
+    d.counters = &counters;
+    directory = system->spawn(session_directory, d);
+    watch(directory, "directory");
+
+    for (int i = 0; i < config.turn_workers; ++i) {
+      turn_worker_config w;
+      w.number = static_cast<std::size_t>(i);
+      w.limits = config.limits;
+      w.modules = ports.modules;
+      w.reconnect_wait = config.reconnect_wait;
+      w.reconnect_wait_max = config.reconnect_wait_max;
+      w.decide_timeout = config.decide_timeout;
+      w.bus = ports.bus;
+      w.counters = &counters;
+      w.log = ports.log;
+      std::shared_ptr<engine::turn_store> store = ports.make_turn_store();
+      workers.push_back(system->spawn<caf::detached>(turn_worker, w, store, caf::actor_cast<turn_listener>(directory)));
+      watch(workers.back(), "turn worker");
+    }
+    caf::anon_send(directory, workers_ready{workers});
+
+    node_actor_config n;
+    n.node = config.node;
+    n.kinds = ports.modules->kinds();
+    n.shard_count = config.directory.shard_count;
+    n.sweep_interval = config.sweep_interval;
+    n.heartbeat_interval = config.heartbeat_interval;
+    n.dead_after = config.dead_after;
+    n.reconnect_wait_max = config.reconnect_wait_max;
+    n.retention = config.retention;
+    n.retention_interval = config.retention_interval;
+    n.retention_chunk_rows = config.retention_chunk_rows;
+    n.sessions_ready_max = config.directory.sessions_ready_max;
+    n.clock = ports.clock;
+    n.counters = &counters;
+    n.is_joined = &is_joined;
+    n.log = ports.log;
+    std::shared_ptr<engine::node_store> nodes = std::move(ports.nodes);
+    node_handle = system->spawn<caf::detached>(node, n, nodes, directory);
+    watch(node_handle, "node");
+
+    subscriptions.push_back(ports.bus->on_wakes([this](engine::wake w) {
+      switch (inbox->put(std::move(w))) {
+        case wake_inbox::put_result::first: caf::anon_send(directory, wakes_arrived{}); break;
+        case wake_inbox::put_result::added: break;
+        case wake_inbox::put_result::dropped: ++counters.wakes_dropped; break;
+      }
+    }));
+    subscriptions.push_back(ports.bus->on_connected([this] { caf::anon_send(node_handle, sweep_request{}); }));
+    caf::anon_send(node_handle, node_tick{});
+  }
+
+  bool stop(milliseconds timeout) {
+    if (is_stopped) return true;
+    is_stopped = true;
+    if (!system) return true;
+    subscriptions.clear();  // no bus thread reaches an actor after this
+    bool in_time = true;
+    {
+      const auto deadline = std::chrono::steady_clock::now() + timeout;
+      auto left = [&] {
+        return std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now()));
+      };
+      caf::scoped_actor self{*system};
+      self->request(directory, left(), drain_request{})
+          .receive([](bool) {}, [&](const caf::error&) { in_time = false; });
+      self->request(node_handle, std::max(left(), milliseconds{200}), leave_request{})
+          .receive([&](bool left_cleanly) { in_time = in_time && left_cleanly; },
+                   [&](const caf::error&) { in_time = false; });
+    }
+    (void)ports.bus->flush(std::max(milliseconds{1}, std::min(timeout, milliseconds{500})));
+    for (auto& w : workers) caf::anon_send_exit(w, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(node_handle, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(directory, caf::exit_reason::user_shutdown);
+    workers.clear();
+    node_handle = node_actor{};
+    directory = directory_actor{};
+    system.reset();  // waits for all actors
+    return in_time;
+  }
+};
+
+engine_node::engine_node(node_config config, node_ports ports)
+    : impl_(std::make_unique<impl>(std::move(config), std::move(ports))) {}
+engine_node::~engine_node() { impl_->stop(milliseconds{0}); }
+void engine_node::start() { impl_->start(); }
+bool engine_node::stop(milliseconds timeout) { return impl_->stop(timeout); }
+bool engine_node::is_ready() const { return impl_->is_joined && impl_->counters.is_store_connected; }
+const metrics& engine_node::counters() const { return impl_->counters; }
+const std::string& engine_node::name() const { return impl_->config.node; }
+
+}  // namespace rowcall::actors

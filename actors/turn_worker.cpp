@@ -1,0 +1,233 @@
+#include "actors/turn_worker.hpp"
+
+#include <algorithm>
+
+#include "actors/internal/inline_executor.hpp"
+
+namespace rowcall::actors {
+namespace {
+
+using self_pointer = turn_worker_actor::stateful_pointer<turn_worker_state>;
+using finished = engine::directory::finished;
+
+engine::turn_request request_of(const turn& t, const turn_worker_config& config) {
+  engine::turn_request request;
+  request.limits = config.limits;
+  if (t.work.isolated) request.limits.commands_per_session_max = 1;
+  request.sessions.reserve(t.work.sessions.size());
+  for (const auto& s : t.work.sessions) {
+    const auto* module = config.modules->find(s.session.kind());
+    request.sessions.push_back({s.session, s.shard, s.cursor, module == nullptr || module->has_state()});
+  }
+  return request;
+}
+
+/// Whether the session's actor has anything to do in this turn.
+bool has_work(const engine::session_claim& c) {
+  return c.status == engine::claim_status::claimed && (!c.commands.empty() || (c.image && c.image->retry));
+}
+
+void rest(self_pointer self) {
+  auto& st = self->state;
+  st.rest = std::min(std::max(st.rest * 2, st.config.reconnect_wait), st.config.reconnect_wait_max);
+  self->delayed_send(self, st.rest, worker_rested{});
+}
+
+/// Sends the report; the worker is free with it, or rests first.
+void report(self_pointer self, turn_report_ptr r, bool rests) {
+  auto& st = self->state;
+  st.open.reset();
+  // Breaks the cycle turn -> worker -> turn; an overdue actor that still decides needs it until then.
+  if (r->turn->undecided.load(std::memory_order_acquire) == 0) r->turn->on_decided = nullptr;
+  self->send(st.directory, std::move(r));
+  if (rests) {
+    rest(self);
+  } else {
+    st.rest = std::chrono::milliseconds{0};
+    self->send(st.directory, worker_free{st.config.number});
+  }
+}
+
+void forget_all(self_pointer self, turn& t) {
+  internal::inline_executor executor(self->system());
+  for (std::size_t i = 0; i < t.claim.sessions.size(); ++i)
+    if (has_work(t.claim.sessions[i])) executor.send(t.actors[i], forget_request{});
+  executor.run();
+}
+
+/// Nothing of the turn was written: the actors forget, the directory hears what to do with the sessions.
+void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
+  auto& st = self->state;
+  st.store->abandon();
+  forget_all(self, *t);
+  const bool is_transient = engine::is_transient(why.code);
+  const bool is_connection = why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
+                             why.code == engine::errc::unavailable || why.code == engine::errc::timed_out;
+  auto& counters = *st.config.counters;
+  ++counters.turns_aborted;
+  if (why.code == engine::errc::fenced) ++counters.turns_fenced;
+  if (is_connection) {
+    ++counters.store_reconnects;
+    counters.is_store_connected = false;
+  }
+  st.config.log(is_connection ? engine::log_level::warning : engine::log_level::error,
+                "turn aborted (" + std::string(engine::to_string(why.code)) + "): " + why.message);
+  auto r = std::make_shared<turn_report>();
+  r->turn = t;
+  r->shards_lost = t->claim.taken_over;
+  for (const auto& s : t->work.sessions) {
+    finished f;
+    f.index = s.index;
+    f.kind = is_transient ? finished::status::aborted : finished::status::isolate;
+    r->sessions.push_back(f);
+  }
+  // A turn that fails for good would come back at once: the worker always rests after an abort.
+  report(self, std::move(r), why.code != engine::errc::fenced);
+}
+
+engine::update_notice notice_of(engine::session_writes& w) {
+  engine::update_notice n;
+  n.session = w.session;
+  n.first = w.updates.front().seq;
+  n.last = w.updates.back().seq;
+  n.updates = std::move(w.updates);
+  return n;
+}
+
+void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_writes> writes) {
+  auto& st = self->state;
+  auto& counters = *st.config.counters;
+  auto r = std::make_shared<turn_report>();
+  r->turn = t;
+  r->shards_lost = t->claim.taken_over;
+  for (std::size_t i = 0; i < t->work.sessions.size(); ++i) {
+    const auto& claim = t->claim.sessions[i];
+    finished f;
+    f.index = t->work.sessions[i].index;
+    switch (claim.status) {
+      case engine::claim_status::skipped:
+        f.kind = finished::status::skipped;
+        ++counters.sessions_skipped;
+        break;
+      case engine::claim_status::not_reached: f.kind = finished::status::not_reached; break;
+      case engine::claim_status::claimed:
+        if (!has_work(claim)) {
+          // A cold session without work keeps its actor cold: its cursor stays unknown to the directory.
+          f.cursor = claim.image ? std::nullopt : t->work.sessions[i].cursor;
+          f.has_more = claim.has_more;
+        } else if (t->outcomes[i].kind == engine::session::outcome::status::stale) {
+          f.kind = finished::status::aborted;
+          ++counters.rejected_sessions_stale;
+          self->send(t->actors[i], forget_request{});
+        } else {
+          f.cursor = t->outcomes[i].writes.after;
+          f.has_more = claim.has_more || t->outcomes[i].has_more;
+          f.retry_in = t->outcomes[i].retry_in;
+        }
+        break;
+    }
+    r->sessions.push_back(f);
+  }
+  std::vector<engine::update_notice> notices;
+  for (auto& w : writes) {
+    counters.commands += static_cast<std::uint64_t>(w.after.command.value - w.before.command.value);
+    counters.updates += w.updates.size();
+    counters.dead_letters += w.dead_letters.size();
+    if (w.retry == engine::session_writes::retry_change::put) ++counters.retries;
+    for (const auto& s : w.sends) r->wakes.push_back({s.command.target, {}});
+    if (!w.updates.empty()) notices.push_back(notice_of(w));
+  }
+  ++counters.turns;
+  if (writes.empty()) ++counters.turns_empty;
+  counters.shards_taken_over += t->claim.taken_over.size();
+  counters.is_store_connected = true;
+  // Only now, after COMMIT: whoever hears of an update finds it in the log.
+  if (!notices.empty()) st.config.bus->publish(notices);
+  report(self, std::move(r), false);
+}
+
+void decide(self_pointer self, const turn_ptr& t);
+
+void commit(self_pointer self, const turn_ptr& t) {
+  auto& st = self->state;
+  std::vector<engine::session_writes> writes;
+  for (std::size_t i = 0; i < t->work.sessions.size(); ++i)
+    if (has_work(t->claim.sessions[i]) && t->outcomes[i].kind == engine::session::outcome::status::decided &&
+        !t->outcomes[i].writes.empty())
+      writes.push_back(std::move(t->outcomes[i].writes));
+  // A claim that took shards over is committed even when empty, so that the ownership lasts.
+  if (writes.empty() && t->claim.taken_over.empty()) {
+    st.store->abandon();
+    return conclude(self, t, {});
+  }
+  auto committed = st.store->commit(writes);
+  if (committed) return conclude(self, t, std::move(writes));
+
+  if (t->work.isolated && !engine::is_transient(committed.error().code) && !t->forced_error) {
+    // Alone, and PostgreSQL refuses what was decided: the command itself is at fault. Decide again, as a failure.
+    st.store->abandon();
+    forget_all(self, *t);
+    t->forced_error = committed.error().message;
+    auto request = request_of(*t, st.config);
+    request.sessions.front().cursor.reset();
+    t->work.sessions.front().cursor.reset();
+    auto claimed = st.store->claim(request);
+    if (!claimed) return abort(self, t, claimed.error());
+    t->claim = std::move(*claimed);
+    return decide(self, t);
+  }
+  abort(self, t, committed.error());
+}
+
+void decide(self_pointer self, const turn_ptr& t) {
+  auto& st = self->state;
+  t->outcomes.assign(t->work.sessions.size(), {});
+  std::size_t count = 0;
+  for (const auto& c : t->claim.sessions) count += has_work(c) ? 1 : 0;
+  if (count == 0) return commit(self, t);
+  // One more than the sessions: the worker's own, given up after run(), so that exactly one of them goes on.
+  t->undecided.store(count + 1, std::memory_order_relaxed);
+  t->on_decided = [worker = caf::actor_cast<turn_worker_actor>(self)](const turn_ptr& decided) {
+    caf::anon_send(worker, turn_decided{decided});
+  };
+  internal::inline_executor executor(self->system());
+  for (std::size_t i = 0; i < t->claim.sessions.size(); ++i)
+    if (has_work(t->claim.sessions[i]))
+      executor.send(t->actors[i], decide_request{t, static_cast<std::uint32_t>(i)});
+  executor.run();
+  if (t->undecided.fetch_sub(1, std::memory_order_acq_rel) == 1) return commit(self, t);
+  self->delayed_send(self, st.config.decide_timeout, turn_overdue{t});
+}
+
+void run(self_pointer self, const turn_ptr& t) {
+  auto& st = self->state;
+  st.open = t;
+  auto claimed = st.store->claim(request_of(*t, st.config));
+  if (!claimed) return abort(self, t, claimed.error());
+  t->claim = std::move(*claimed);
+  decide(self, t);
+}
+
+}  // namespace
+
+turn_worker_actor::behavior_type turn_worker(turn_worker_actor::stateful_pointer<turn_worker_state> self,
+                                             turn_worker_config config, std::shared_ptr<engine::turn_store> store,
+                                             turn_listener directory) {
+  self->state.config = std::move(config);
+  self->state.store = std::move(store);
+  self->state.directory = std::move(directory);
+  return {
+      [self](worker_start) { self->send(self->state.directory, worker_free{self->state.config.number}); },
+      [self](const turn_assignment& a) { run(self, a.turn); },
+      [self](const turn_decided& d) {
+        if (self->state.open == d.turn) commit(self, d.turn);
+      },
+      [self](const turn_overdue& o) {
+        if (self->state.open == o.turn)
+          abort(self, o.turn, {engine::errc::timed_out, "a session's actor did not decide in time"});
+      },
+      [self](worker_rested) { self->send(self->state.directory, worker_free{self->state.config.number}); },
+  };
+}
+
+}  // namespace rowcall::actors
