@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <simdjson.h>
 
@@ -14,33 +16,42 @@ namespace rowcall::engine::json {
 using value = simdjson::dom::element;
 using object = simdjson::dom::object;
 
+/// How deep arrays and objects may be nested.
+constexpr std::size_t depth_max = 1024;
+
 /// One per thread, reusable. A parsed value lives until the next parse.
 class parser {
  public:
+  static constexpr std::size_t text_bytes_max = 1 << 24;
+
   /// Errors: invalid_argument, in plain words (nested too deep, invalid UTF-8, number out of range, …).
   result<value> parse(std::string_view text);
   /// As parse; anything but an object is an error.
   result<object> parse_object(std::string_view text);
 
  private:
-  simdjson::dom::parser parser_{1 << 24};
+  simdjson::dom::parser parser_{text_bytes_max};
   std::string padded_;
 };
 
 /// True when a string or key anywhere in the value holds U+0000 (jsonb can not).
 bool has_nul(const value& v);
+bool has_nul(const object& o);
 
 /// A member of an object, or nothing when it is missing or of another type.
 std::optional<std::string_view> string_at(const object& o, std::string_view key);
 std::optional<std::int64_t> int_at(const object& o, std::string_view key);
 
-/// The text of a value again, minified.
+/// The text of a value again, minified. Integers of up to 64 bits keep their digits; other numbers keep their value, not
+/// their spelling (1e2 becomes 100.0): pass the original text on where there is one.
 std::string to_text(const value& v);
 
-/// Appends `text` as a JSON string with quotes. `text` is UTF-8.
+/// Appends `text` as a JSON string with quotes. `text` is UTF-8; the result is also a JavaScript and a one-line string
+/// (control characters, U+2028 and U+2029 are escaped).
 void append_quoted(std::string& out, std::string_view text);
 
 /// Builds one object or array by appending; the caller keeps the order.
+/// A number that JSON can not spell (infinity, NaN) becomes null.
 ///   writer w; w.begin_object().key("a").number(1).key("b").string("x").end_object(); w.str()
 class writer {
  public:

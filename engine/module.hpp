@@ -1,11 +1,12 @@
 #pragma once
 
-#include <any>
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "engine/json.hpp"
@@ -22,6 +23,9 @@
 ///   static std::string save(const state&);                 // JSON text for a snapshot
 ///   static state load(const json::value&);                 // the inverse of save
 ///   static failure_policy on_failure(std::string_view type);   // optional; hold when absent
+///
+/// A module whose state is empty (`struct state {};`) needs no apply, save and load.
+/// The engine's own updates (command_done, command_rejected, command_failed) are not given to apply.
 ///
 /// State is a fold over the session's own update log: after a restart the
 /// engine rebuilds it from the last snapshot and the updates after it, so
@@ -56,7 +60,8 @@ enum class failure_policy {
 /// A row of a table of the module's own, written in the turn's transaction.
 /// Tables and columns are declared in storage (a migration); values are text or null.
 struct domain_row {
-  enum class write_mode { append, upsert };  ///< upsert: on the table's primary key
+  /// upsert: on the table's primary key. remove: the row whose primary key is `columns` = `values`, if there is one.
+  enum class write_mode { append, upsert, remove };
   std::string table;                         ///< "chats", "messages": without the schema
   std::vector<std::string> columns;
   std::vector<std::optional<std::string>> values;  ///< as many as columns; text that PostgreSQL casts
@@ -76,10 +81,17 @@ struct emitted_update {
   std::string data;
 };
 
+/// Bounds of one command's effects; a decision beyond them is a failure.
+constexpr std::size_t updates_per_command_max = 10'000;
+constexpr std::size_t effects_bytes_max = 8 * 1024 * 1024;  ///< data of updates and sends, values of domain rows
+
 /// What decide returns. Either effects, or a rejection, or a failure.
+///
+/// Effects that can not be written (data that is no JSON object or holds a NUL, an invalid or reserved type, a domain
+/// row with more values than columns) make the command a failed one with nothing of it kept.
 class decision {
  public:
-  /// Appends an update. `data` is the text of a JSON object. Reserved types are refused (assertion).
+  /// Appends an update. `data` is the text of a JSON object.
   decision& emit(std::string_view type, std::string data);
   /// Sends a command to another session, exactly once, in the same transaction.
   decision& send(session_id target, std::string_view type, std::string data);
@@ -131,6 +143,7 @@ namespace internal {
 
 template <class M>
 class module_of final : public module {
+  static constexpr bool stateful = !std::is_empty_v<typename M::state>;
   struct holder final : module_state {
     typename M::state value{};
   };
@@ -140,11 +153,18 @@ class module_of final : public module {
   std::string_view kind() const override { return M::kind; }
   std::unique_ptr<module_state> new_state() const override { return std::make_unique<holder>(); }
   decision decide(const module_state& s, const command& c) const override { return M::decide(get(s), c); }
-  void apply(module_state& s, const update& u) const override { M::apply(static_cast<holder&>(s).value, u); }
-  std::string save(const module_state& s) const override { return M::save(get(s)); }
-  std::unique_ptr<module_state> load(const json::value& saved) const override {
+  void apply([[maybe_unused]] module_state& s, [[maybe_unused]] const update& u) const override {
+    if constexpr (stateful) M::apply(static_cast<holder&>(s).value, u);
+  }
+  std::string save([[maybe_unused]] const module_state& s) const override {
+    if constexpr (stateful)
+      return M::save(get(s));
+    else
+      return "{}";
+  }
+  std::unique_ptr<module_state> load([[maybe_unused]] const json::value& saved) const override {
     auto h = std::make_unique<holder>();
-    h->value = M::load(saved);
+    if constexpr (stateful) h->value = M::load(saved);
     return h;
   }
   failure_policy on_failure(std::string_view type) const override {
@@ -153,7 +173,7 @@ class module_of final : public module {
     else
       return failure_policy::hold;
   }
-  bool has_state() const override { return !std::is_empty_v<typename M::state>; }
+  bool has_state() const override { return stateful; }
 };
 
 }  // namespace internal

@@ -20,8 +20,17 @@ struct session_config {
 
 ///            load()                    decide()
 ///   cold ────────────► loaded ───────────────────────► loaded, ahead of the database
-///    ▲                                                   │ COMMIT succeeded: nothing to do
+///    ▲ ▲                 │                               │ COMMIT succeeded: nothing to do
+///    │ └── decide() ◄────┘ held, or apply threw          │
 ///    └────────── forget() ◄──────────────────────────────┘ aborted: forget()
+///
+/// decide() leaves the session cold, its writes being valid all the same, when the next claim has to read it afresh:
+/// a held command (only the database knows how long it still has to wait), and an apply that threw halfway (the state
+/// in memory is worth nothing then; the log is).
+///
+/// A careful command takes two turns: the first records the attempt in `retries`, armed by this node, and nothing
+/// else; the second executes that one command and clears the row. A node that dies in between leaves the row behind,
+/// so that the attempt counts.
 class session {
  public:
   session(session_id id, const module& m, std::shared_ptr<const session_config> config);
@@ -45,7 +54,8 @@ class session {
     status kind = status::decided;
     session_writes writes;
     bool has_more = false;                              ///< commands of this claim are left (hold, careful)
-    std::optional<std::chrono::milliseconds> retry_in;  ///< held: look again after this long
+    std::optional<std::chrono::milliseconds> retry_in;  ///< held: look again after this long, not sooner
+    std::string snapshot_error;  ///< for the log: a snapshot was due, but the module's save could not be read back
   };
 
   /// Decides on the claimed commands, in order, and applies the updates to the cached state.
@@ -55,8 +65,21 @@ class session {
                  const std::optional<std::string>& forced_error = {});
 
  private:
+  enum class step;
   struct batch;
-  bool decide_one(const command_row& row, json::parser& parser, batch& b);
+  bool follows(session_cursor expected, std::span<const command_row> commands) const;
+  const retry_row* retry_of(command_seq seq) const;
+  bool is_armed_here(command_seq seq) const;
+  bool needs_arming(command_seq seq) const;
+  step decide_one(const command_row& row, batch& b);
+  step arm(const command_row& row, batch& b);
+  step execute(const command_row& row, batch& b);
+  step keep(const command_row& row, decision& d, batch& b);
+  step failed(const command_row& row, const std::string& error, batch& b);
+  step park(const command_row& row, const std::string& error, int attempts, batch& b);
+  void finish(const command_row& row, batch& b);
+  void append(const command_row& row, std::string_view type, std::string data, batch& b);
+  void take_snapshot(outcome& out, json::parser& parser);
 
   session_id id_;
   const module& module_;

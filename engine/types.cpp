@@ -73,7 +73,7 @@ result<void> validate(const command_request& request, std::size_t data_bytes_max
   thread_local json::parser parser;
   auto parsed = parser.parse_object(request.data);
   if (!parsed) return tl::make_unexpected(parsed.error());
-  if (request.data.find("\\u0000") != std::string::npos && json::has_nul(json::value{*parsed}))
+  if (request.data.find("\\u0000") != std::string::npos && json::has_nul(*parsed))
     return fail(errc::invalid_argument, "the data holds a NUL character (\\u0000), which can not be stored");
   return {};
 }

@@ -1,0 +1,12 @@
+#include "engine/echo/echo.hpp"
+#include "engine/module.hpp"
+
+namespace rowcall::engine {
+
+module_registry standard_modules() {
+  module_registry modules;
+  modules.add<echo::echo>();
+  return modules;
+}
+
+}  // namespace rowcall::engine
