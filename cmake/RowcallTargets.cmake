@@ -1,5 +1,5 @@
-# rowcall_library(name SOURCES … [PUBLIC …] [PRIVATE …]): one layer as a static library rowcall_<name>,
-# exported as rowcall::<name>. Include root is the repository root.
+# rowcall_library(name SOURCES … [PUBLIC …] [PRIVATE …] [UNINSTALLED]): one layer as a static library rowcall_<name>,
+# exported as rowcall::<name> unless it is UNINSTALLED. Include root is the repository root.
 function(rowcall_common target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
   if(ROWCALL_WERROR)
@@ -15,7 +15,7 @@ function(rowcall_common target)
 endfunction()
 
 function(rowcall_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "UNINSTALLED" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(rowcall_${name} STATIC ${ARG_SOURCES})
   add_library(rowcall::${name} ALIAS rowcall_${name})
   set_target_properties(rowcall_${name} PROPERTIES EXPORT_NAME ${name})
@@ -24,7 +24,9 @@ function(rowcall_library name)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/rowcall>)
   target_link_libraries(rowcall_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
   rowcall_common(rowcall_${name})
-  set_property(GLOBAL APPEND PROPERTY ROWCALL_LIBRARIES rowcall_${name})
+  if(NOT ARG_UNINSTALLED)
+    set_property(GLOBAL APPEND PROPERTY ROWCALL_LIBRARIES rowcall_${name})
+  endif()
 endfunction()
 
 # rowcall_executable(name SOURCES … LINK …)
@@ -36,14 +38,49 @@ function(rowcall_executable name)
   rowcall_common(${name})
 endfunction()
 
-# rowcall_test(name LABELS unit|pg|nats|… SOURCES … LINK … [TIMEOUT s]): a GoogleTest binary whose tests CTest sees one by one.
-# Tests with one of the labels pg, nats, e2e or chaos are run with servers of their own (see tests/support).
-function(rowcall_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;SOURCES;LINK" ${ARGN})
+# The shared servers of a test run, started by the CTest fixture `servers` (tests/support), are told to the tests by this file.
+set(ROWCALL_TEST_SERVERS_FILE "${PROJECT_BINARY_DIR}/test-servers.env")
+
+# rowcall_test_properties(result LABELS … TIMEOUT s [SERIAL]): the properties of a test, as a list for set_tests_properties.
+# A test with one of the labels pg, nats, e2e or chaos needs the shared servers.
+function(rowcall_test_properties result)
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
+  set(properties TIMEOUT ${ARG_TIMEOUT})
+  foreach(label IN LISTS ARG_LABELS)
+    if(NOT label MATCHES "^(unit|pg|nats|e2e|chaos)$")
+      message(FATAL_ERROR "unknown test label ${label}: one of unit, pg, nats, e2e, chaos")
+    endif()
+    if(NOT label STREQUAL "unit")
+      set(needs_servers TRUE)
+    endif()
+  endforeach()
+  if(needs_servers)
+    list(APPEND properties FIXTURES_REQUIRED servers ENVIRONMENT "ROWCALL_TEST_SERVERS=${ROWCALL_TEST_SERVERS_FILE}")
+  endif()
+  if(ARG_SERIAL)
+    list(APPEND properties RUN_SERIAL TRUE)
+  endif()
+  set(${result} "${properties}" PARENT_SCOPE)
+endfunction()
+
+# rowcall_test(name LABELS unit|pg|nats|e2e|chaos… SOURCES … LINK … [TIMEOUT s] [SERIAL]): a GoogleTest binary whose tests CTest
+# sees one by one. SERIAL: no other test runs beside one of these (it measures, or takes the whole machine).
+function(rowcall_test name)
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "LABELS;SOURCES;LINK" ${ARGN})
   rowcall_executable(${name} SOURCES ${ARG_SOURCES} LINK ${ARG_LINK} GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}/"
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  set(serial)
+  if(ARG_SERIAL)
+    set(serial SERIAL)
+  endif()
+  rowcall_test_properties(properties LABELS ${ARG_LABELS} TIMEOUT "${ARG_TIMEOUT}" ${serial})
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}/" TEST_LIST ${name}_discovered
+    PROPERTIES ${properties})
+  # A list of labels does not survive gtest_discover_tests, which flattens it: set when ctest reads the tests.
+  set(labels_file "${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake")
+  file(WRITE "${labels_file}"
+    "if(${name}_discovered)\n  set_tests_properties(\${${name}_discovered} PROPERTIES LABELS \"${ARG_LABELS}\")\nendif()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels_file}")
 endfunction()
