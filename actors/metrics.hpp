@@ -10,7 +10,7 @@ struct metrics {
   using counter = std::atomic<std::uint64_t>;
   counter wakes_received = 0, wakes_dropped = 0;  ///< dropped: the inbox was full, the sweep makes up for it
   counter turns = 0, turns_empty = 0, turns_aborted = 0, turns_fenced = 0;
-  counter commands = 0, updates = 0, rejected_sessions_stale = 0;
+  counter commands = 0, updates = 0, sessions_stale = 0;
   counter retries = 0, dead_letters = 0;
   counter shards_taken_over = 0, sessions_skipped = 0;
   counter sweeps = 0, sweeps_failed = 0, lost_wakes_found = 0;

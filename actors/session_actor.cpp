@@ -3,9 +3,11 @@
 namespace rowcall::actors {
 namespace {
 
-engine::session::outcome stale() {
+engine::session::outcome stale(std::string load_error = {}) {
   engine::session::outcome o;
   o.kind = engine::session::outcome::status::stale;
+  o.is_loaded = false;
+  o.load_error = std::move(load_error);
   return o;
 }
 
@@ -14,7 +16,7 @@ engine::session::outcome decide(engine::session& session, turn& t, std::uint32_t
   auto& claim = t.claim.sessions[position];
   engine::session_cursor expected;
   if (claim.image) {
-    if (auto loaded = session.load(*claim.image, parser); !loaded) return stale();
+    if (auto loaded = session.load(*claim.image, parser); !loaded) return stale(loaded.error().message);
     expected = claim.image->cursor;
   } else if (t.work.sessions[position].cursor) {
     expected = *t.work.sessions[position].cursor;
@@ -28,9 +30,9 @@ void handle(session_state& state, const decide_request& request) {
   turn& t = *request.turn;
   try {
     t.outcomes[request.position] = decide(*state.session, t, request.position);
-  } catch (...) {  // the engine's own code failed, not a module: nothing of this session is written
+  } catch (const std::exception& e) {  // the engine's own code failed, not a module: nothing of it is written
     state.session->forget();
-    t.outcomes[request.position] = stale();
+    t.outcomes[request.position] = stale(e.what());
   }
   if (t.undecided.fetch_sub(1, std::memory_order_acq_rel) == 1) t.on_decided(request.turn);
 }

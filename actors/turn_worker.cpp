@@ -10,6 +10,9 @@ namespace {
 using self_pointer = turn_worker_actor::stateful_pointer<turn_worker_state>;
 using finished = engine::directory::finished;
 
+/// How long a session that can not be loaded is left alone.
+constexpr std::chrono::milliseconds unusable_wait{5'000};
+
 engine::turn_request request_of(const turn& t, const turn_worker_config& config) {
   engine::turn_request request;
   request.limits = config.limits;
@@ -115,14 +118,23 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
           // A cold session without work keeps its actor cold: its cursor stays unknown to the directory.
           f.cursor = claim.image ? std::nullopt : t->work.sessions[i].cursor;
           f.has_more = claim.has_more;
-        } else if (t->outcomes[i].kind == engine::session::outcome::status::stale) {
-          f.kind = finished::status::aborted;
-          ++counters.rejected_sessions_stale;
+        } else if (const auto& o = t->outcomes[i]; o.kind == engine::session::outcome::status::stale) {
+          ++counters.sessions_stale;
           self->send(t->actors[i], forget_request{});
+          if (claim.image) {  // fresh from the database, and still not usable: leave it alone for a while
+            st.config.log(engine::log_level::error,
+                          t->work.sessions[i].session.str() + ": " +
+                              (o.load_error.empty() ? "the command log has a gap" : o.load_error));
+            f.retry_in = unusable_wait;
+          } else {
+            f.kind = finished::status::aborted;
+          }
         } else {
-          f.cursor = t->outcomes[i].writes.after;
-          f.has_more = claim.has_more || t->outcomes[i].has_more;
-          f.retry_in = t->outcomes[i].retry_in;
+          if (o.is_loaded) f.cursor = o.writes.after;
+          f.has_more = claim.has_more || o.has_more;
+          f.retry_in = o.retry_in;
+          if (!o.snapshot_error.empty())
+            st.config.log(engine::log_level::error, t->work.sessions[i].session.str() + ": " + o.snapshot_error);
         }
         break;
     }

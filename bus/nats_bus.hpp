@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -23,8 +24,22 @@ struct nats_config {
   std::size_t burst_messages_min = 32;
 };
 
-/// Returns at once, also when the server is away: the bus connects, and reconnects for ever, by itself.
+/// Tries once, connect_timeout at most (a server that is down refuses at once), and returns also when the server is away:
+/// the bus connects, and reconnects for ever, by itself. Every on_connected handler is called on the bus's own thread: on
+/// each connect, after messages had to be dropped because their handlers were too slow, and once when it registers while
+/// connected.
 /// Errors: invalid_argument for an unusable configuration, unavailable when the server refused the credentials.
 engine::result<std::unique_ptr<engine::bus>> connect_nats(nats_config config);
+
+/// What went by since the start. For metrics.
+struct nats_counters {
+  std::int64_t messages_ignored = 0;      ///< received with a subject or payload that can not be read
+  std::int64_t publications_dropped = 0;  ///< not sent: disconnected
+  std::int64_t overflows = 0;             ///< times a subscription's bound was reached: on_connected handlers were called
+  std::int64_t connects = 0;              ///< first connect and reconnects
+  std::int64_t handler_failures = 0;      ///< exceptions out of handlers (there should be none)
+};
+/// `bus` must be one that connect_nats made (assertion). Thread-safe.
+nats_counters counters_of(const engine::bus& bus);
 
 }  // namespace rowcall::bus

@@ -185,18 +185,21 @@ bool session::follows(session_cursor expected, std::span<const command_row> comm
   return true;
 }
 
-session::outcome session::decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser) {
+session::outcome session::decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser,
+                                 const std::optional<std::string>& forced_error) {
   outcome out;
   out.writes.session = id_;
   out.writes.before = out.writes.after = cursor_;
   if (!follows(expected, commands)) {
     out.kind = outcome::status::stale;
+    out.is_loaded = is_loaded();
     return out;
   }
   if (commands.empty()) return out;
   if (retry_ && retry_->wait > std::chrono::milliseconds::zero()) {
     out.has_more = true;
     out.retry_in = retry_->wait;
+    out.is_loaded = false;
     forget();
     return out;
   }
@@ -204,14 +207,15 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
   batch b{out.writes, parser, std::nullopt, false};
   std::size_t done = 0;
   for (const auto& row : commands) {
-    const auto reached = decide_one(row, b);
+    const auto reached = forced_error ? failed(row, *forced_error, b) : decide_one(row, b);
     if (reached != step::undone) ++done;
-    if (reached != step::next) break;
+    if (reached != step::next || forced_error) break;
   }
   out.has_more = done < commands.size();
   out.retry_in = b.retry_in;
   out.writes.after = cursor_;
   if (!b.ends_cold) take_snapshot(out, parser);
+  out.is_loaded = !b.ends_cold;
   if (b.ends_cold) forget();
   return out;
 }

@@ -55,6 +55,8 @@ class session {
     session_writes writes;
     bool has_more = false;                              ///< commands of this claim are left (hold, careful)
     std::optional<std::chrono::milliseconds> retry_in;  ///< held: look again after this long, not sooner
+    bool is_loaded = true;  ///< false: the session is cold now, the next claim must bring an image
+    std::string load_error;  ///< stale because the image could not be loaded: it will not help to try again at once
     std::string snapshot_error;  ///< for the log: a snapshot was due, but the module's save could not be read back
   };
 

@@ -1,0 +1,575 @@
+#include "storage/memory/internal/database.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace rowcall::storage::memory {
+
+using namespace engine;
+
+namespace {
+
+/// Where the clock's zero lies in database time: 2020-01-01.
+constexpr db_time epoch{std::chrono::seconds{1'577'836'800}};
+
+/// A node that was silent for longer does not count as serving its kinds.
+constexpr std::chrono::seconds live_heartbeat_age{10};
+
+std::chrono::milliseconds age_ms(db_time since, db_time now) {
+  return std::max(std::chrono::milliseconds{0}, std::chrono::floor<std::chrono::milliseconds>(now - since));
+}
+
+std::string where(const session_id& session, command_seq command) {
+  return session.str() + "/" + std::to_string(command.value);
+}
+
+tl::unexpected<error> no_letter(const session_id& session, command_seq command) {
+  return fail(errc::not_found, "there is no dead letter " + where(session, command));
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- records
+
+session_cursor database::session_record::cursor() const {
+  if (updates.empty()) return {};
+  const auto& last = updates.rbegin()->second;
+  return {last.seq, last.command};
+}
+
+command_seq database::session_record::last_command() const {
+  return commands.empty() ? command_seq{} : commands.rbegin()->first;
+}
+
+db_time database::now() const {
+  return epoch + std::chrono::floor<std::chrono::microseconds>(clock_->now().time_since_epoch());
+}
+
+std::chrono::milliseconds database::wait_until(db_time due, db_time now) const {
+  return std::max(std::chrono::milliseconds{0}, std::chrono::ceil<std::chrono::milliseconds>(due - now));
+}
+
+const database::session_record* database::find(const session_id& id) const {
+  const auto found = sessions_.find(id);
+  return found == sessions_.end() ? nullptr : &found->second;
+}
+
+void database::note_pending(const session_id& id, const session_record& s) {
+  if (s.is_pending())
+    pending_.insert(id);
+  else
+    pending_.erase(id);
+}
+
+bool database::append_command(const session_id& session, const std::string& type, const std::string& data,
+                              const std::optional<std::string>& key, db_time at, command_seq& seq) {
+  auto& s = sessions_[session];
+  if (key) {
+    if (const auto known = s.keys.find(*key); known != s.keys.end()) {
+      seq = known->second;
+      return false;
+    }
+  }
+  seq = s.last_command().next();
+  s.commands.emplace(seq, command_record{{seq, type, data, at}, key});
+  if (key) s.keys.emplace(*key, seq);
+  note_pending(session, s);
+  return true;
+}
+
+// ---------------------------------------------------------------- turns
+
+void database::close(turn_id id) {
+  const auto turn = turns_.find(id);
+  if (turn == turns_.end()) return;
+  for (const auto shard : turn->second.locked) shards_[shard].locked_by = 0;
+  turns_.erase(turn);
+}
+
+void database::drop_expired_turns() {
+  const auto at = now();
+  std::vector<turn_id> expired;
+  for (const auto& [id, turn] : turns_)
+    if (at - turn.now > turn_timeout_) expired.push_back(id);
+  for (const auto id : expired) close(id);
+}
+
+session_image database::image_of(const session_request& request, const shard_record& shard, db_time now) const {
+  session_image image;
+  const auto* s = find(request.session);
+  if (s == nullptr) return image;
+  image.cursor = s->cursor();
+  if (request.wants_state) {
+    if (!s->snapshots.empty()) image.snapshot = s->snapshots.rbegin()->second.row;
+    auto update = image.snapshot ? s->updates.upper_bound(image.snapshot->seq) : s->updates.begin();
+    for (; update != s->updates.end(); ++update) image.tail.push_back(update->second);
+  }
+  if (s->retry) {
+    image.retry = s->retry->row;
+    image.retry->wait = wait_until(s->retry->due, now);
+  }
+  if (shard.suspect) {
+    for (auto c = s->commands.upper_bound(image.cursor.command); c != s->commands.end(); ++c)
+      if (c->second.row.created_at <= *shard.suspect) image.careful_until = c->first;
+  }
+  return image;
+}
+
+result<turn_claim> database::claim(const std::string& node, const turn_request& request, turn_id& opened) {
+  std::lock_guard lock{mutex_};
+  drop_expired_turns();
+  const auto id = ++last_turn_;
+  auto& turn = turns_[id];
+  turn.node = node;
+  turn.now = now();
+
+  turn_claim claim;
+  claim.now = turn.now;
+  claim.sessions.resize(request.sessions.size());
+  const auto reached = std::min(request.sessions.size(), request.limits.sessions_max);
+
+  // First statement: the shard locks.
+  for (std::size_t i = 0; i < reached; ++i) {
+    const auto index = request.sessions[i].shard;
+    auto& shard = shards_[index];
+    if (shard.locked_by != 0) continue;  // another turn's, or this turn's already
+    shard.locked_by = id;
+    turn.locked.push_back(index);
+    if (shard.owner == node) continue;
+    auto mine = shard;
+    mine.owner = node;
+    mine.epoch += 1;
+    // Whoever left emptied `owner`; everybody else may have died in the middle of one of these sessions' commands.
+    mine.suspect = shard.owner.empty() ? std::nullopt : std::optional{turn.now};
+    turn.takeovers.emplace(index, std::move(mine));
+    claim.taken_over.push_back(index);
+  }
+
+  // Second statement: what is pending.
+  std::size_t commands = 0, bytes = 0;
+  bool is_full = false;
+  for (std::size_t i = 0; i < request.sessions.size(); ++i) {
+    const auto& wanted = request.sessions[i];
+    auto& out = claim.sessions[i];
+    is_full = is_full || commands >= request.limits.commands_max;
+    if (i >= reached || is_full) {
+      out.status = claim_status::not_reached;
+      continue;
+    }
+    const auto& shard = shards_[wanted.shard];
+    if (shard.locked_by != id) {
+      out.status = claim_status::skipped;
+      continue;
+    }
+    const auto taken = turn.takeovers.find(wanted.shard);
+    auto cursor = wanted.cursor;
+    if (!cursor || taken != turn.takeovers.end()) {
+      out.image = image_of(wanted, taken == turn.takeovers.end() ? shard : taken->second, turn.now);
+      cursor = out.image->cursor;
+    }
+    out.status = claim_status::claimed;
+    const auto* s = find(wanted.session);
+    if (s == nullptr) continue;
+    for (auto c = s->commands.upper_bound(cursor->command); c != s->commands.end(); ++c) {
+      const auto& row = c->second.row;
+      const bool fits = commands == 0 || bytes + row.data.size() <= request.limits.data_bytes_max;
+      is_full = !fits || commands >= request.limits.commands_max;
+      out.has_more = is_full || out.commands.size() >= request.limits.commands_per_session_max;
+      if (out.has_more) break;
+      out.commands.push_back(row);
+      commands += 1;
+      bytes += row.data.size();
+    }
+    if (is_full && out.commands.empty()) {
+      out = {};
+      out.status = claim_status::not_reached;
+    }
+  }
+  opened = id;
+  return claim;
+}
+
+result<std::vector<std::optional<std::string>>> database::key_of(const domain_row& row) const {
+  const auto found = tables_.find(row.table);
+  if (found == tables_.end()) return fail(errc::internal, "there is no table " + row.table);
+  if (row.columns.size() != row.values.size())
+    return fail(errc::internal, "a row of " + row.table + " has " + std::to_string(row.values.size()) + " values for " +
+                                    std::to_string(row.columns.size()) + " columns");
+  std::vector<std::optional<std::string>> key;
+  for (const auto& column : found->second.key_columns) {
+    const auto at = std::find(row.columns.begin(), row.columns.end(), column);
+    const auto value = at == row.columns.end() ? std::nullopt : row.values[at - row.columns.begin()];
+    if (!value) return fail(errc::internal, "a row of " + row.table + " has no " + column);
+    key.push_back(value);
+  }
+  return key;
+}
+
+/// Everything that can go wrong, before anything is written.
+result<void> database::check(std::span<const session_writes> writes) const {
+  std::set<std::pair<session_id, update_seq>> updates, snapshots;
+  std::set<letter_key> letters;
+  std::set<std::pair<std::string, std::vector<std::optional<std::string>>>> rows;
+  for (const auto& w : writes) {
+    const auto* s = find(w.session);
+    for (const auto& u : w.updates)
+      if ((s != nullptr && s->updates.contains(u.seq)) || !updates.emplace(w.session, u.seq).second)
+        return fail(errc::fenced, "update " + w.session.str() + "/" + std::to_string(u.seq.value) + " is there already");
+    if (w.snapshot && ((s != nullptr && s->snapshots.contains(w.snapshot->seq)) ||
+                       !snapshots.emplace(w.session, w.snapshot->seq).second))
+      return fail(errc::fenced, "the snapshot at " + w.session.str() + "/" + std::to_string(w.snapshot->seq.value) +
+                                    " is there already");
+    for (const auto& p : w.dead_letters)
+      if (letters_.contains({w.session, p.command.seq}) || !letters.emplace(w.session, p.command.seq).second)
+        return fail(errc::fenced, "the dead letter " + where(w.session, p.command.seq) + " is there already");
+    for (const auto& r : w.rows) {
+      auto key = key_of(r);
+      if (!key) return tl::make_unexpected(key.error());
+      const bool is_new = !tables_.at(r.table).rows.contains(*key) && rows.emplace(r.table, *key).second;
+      if (!is_new && r.mode == domain_row::write_mode::append)
+        return fail(errc::internal, "a row of " + r.table + " has a primary key that is there already");
+    }
+    if (w.retry == session_writes::retry_change::put && !w.retry_put)
+      return fail(errc::internal, "the writes of " + w.session.str() + " put a retry row without one");
+  }
+  return {};
+}
+
+result<void> database::commit(turn_id id, std::span<const session_writes> writes) {
+  std::lock_guard lock{mutex_};
+  drop_expired_turns();
+  const auto turn = turns_.find(id);
+  if (turn == turns_.end()) return fail(errc::connection_lost, "the server has dropped the open turn");
+  if (auto ok = check(writes); !ok) {
+    close(id);
+    return ok;
+  }
+  const auto at = turn->second.now;
+  for (auto& [index, shard] : turn->second.takeovers) {
+    shards_[index].owner = std::move(shard.owner);
+    shards_[index].epoch = shard.epoch;
+    shards_[index].suspect = shard.suspect;
+  }
+  for (const auto& w : writes) {
+    if (w.empty()) continue;
+    auto& s = sessions_[w.session];
+    for (auto u : w.updates) {
+      u.created_at = at;
+      s.updates.emplace(u.seq, std::move(u));
+    }
+    for (const auto& r : w.rows) {
+      auto& record = tables_.at(r.table).rows[*key_of(r)];
+      for (std::size_t i = 0; i < r.columns.size(); ++i) record[r.columns[i]] = r.values[i];
+    }
+    if (w.snapshot) s.snapshots.emplace(w.snapshot->seq, snapshot_record{*w.snapshot, at});
+    switch (w.retry) {
+      case session_writes::retry_change::keep: break;
+      case session_writes::retry_change::clear: s.retry.reset(); break;
+      case session_writes::retry_change::put: s.retry = retry_record{*w.retry_put, at + w.retry_put->wait}; break;
+    }
+    for (const auto& p : w.dead_letters)
+      letters_.emplace(letter_key{w.session, p.command.seq},
+                       dead_letter{w.session, p.command.seq, p.command.type, p.command.data, p.error, p.attempts, at, ""});
+    note_pending(w.session, s);
+  }
+  for (const auto& w : writes)
+    for (const auto& send : w.sends) {
+      command_seq seq;
+      append_command(send.command.target, send.command.type, send.command.data, send.idempotency_key, at, seq);
+    }
+  close(id);
+  return {};
+}
+
+void database::abandon(turn_id id) {
+  std::lock_guard lock{mutex_};
+  close(id);
+}
+
+// ---------------------------------------------------------------- nodes
+
+void database::join(const std::string& node, const std::vector<std::string>& kinds) {
+  std::lock_guard lock{mutex_};
+  auto& n = nodes_[node];
+  n.info.node = node;
+  n.info.kinds = kinds;
+  n.info.version = "memory";
+  n.joined = n.seen = now();
+  kinds_.insert(kinds.begin(), kinds.end());
+}
+
+result<std::vector<node_info>> database::heartbeat(const std::string& node, const node_rates& rates,
+                                                   std::chrono::milliseconds dead_after) {
+  std::lock_guard lock{mutex_};
+  const auto me = nodes_.find(node);
+  if (me == nodes_.end()) return fail(errc::not_found, "the node " + node + " has not joined");
+  const auto at = now();
+  me->second.seen = at;
+  me->second.rates = rates;
+  std::vector<node_info> alive;
+  for (const auto& [name, n] : nodes_) {
+    if (name != node && at - n.seen >= dead_after) continue;
+    alive.push_back(n.info);
+    alive.back().heartbeat_age = age_ms(n.seen, at);
+    alive.back().uptime = std::chrono::floor<std::chrono::seconds>(at - n.joined);
+  }
+  return alive;
+}
+
+void database::leave(const std::string& node) {
+  std::lock_guard lock{mutex_};
+  nodes_.erase(node);
+  for (auto& [index, shard] : shards_) {
+    if (shard.owner != node) continue;
+    shard.owner.clear();
+    shard.suspect.reset();
+  }
+}
+
+std::vector<pending_session> database::pending_after(const std::vector<std::string>& kinds,
+                                                     std::optional<session_id>& after, std::size_t limit) {
+  std::lock_guard lock{mutex_};
+  const auto at = now();
+  std::vector<pending_session> found;
+  for (auto it = after ? pending_.upper_bound(*after) : pending_.begin(); it != pending_.end() && found.size() < limit;
+       ++it) {
+    after = *it;
+    if (std::find(kinds.begin(), kinds.end(), it->kind()) == kinds.end()) continue;
+    const auto& s = sessions_.at(*it);
+    if (s.retry && s.retry->due > at) continue;
+    found.push_back({*it, s.last_command()});
+  }
+  return found;
+}
+
+cleanup_report database::cleanup(const cleanup_request& request) {
+  std::lock_guard lock{mutex_};
+  const auto limit = now() - request.older_than;
+  cleanup_report report;
+  std::size_t left = request.chunk_rows;
+  const auto take = [&](std::int64_t& counter) {
+    if (left == 0) {
+      report.more = true;
+      return false;
+    }
+    left -= 1;
+    counter += 1;
+    return true;
+  };
+  for (auto& [id, s] : sessions_) {
+    if (s.snapshots.empty()) continue;  // nothing else could tell a follower what is gone
+    const auto newest = s.snapshots.rbegin()->second.row;
+    // Always from the front of a log, so that what stays has no gap.
+    while (s.snapshots.size() > 1 && s.snapshots.begin()->second.created_at <= limit) {
+      if (!take(report.snapshots)) return report;
+      s.snapshots.erase(s.snapshots.begin());
+    }
+    while (s.commands.size() > 1 && s.commands.begin()->first <= newest.command &&
+           s.commands.begin()->second.row.created_at <= limit) {
+      if (!take(report.commands)) return report;
+      if (const auto& key = s.commands.begin()->second.key) s.keys.erase(*key);
+      s.commands.erase(s.commands.begin());
+    }
+    while (s.updates.size() > 1 && s.updates.begin()->first <= newest.seq &&
+           s.updates.begin()->second.created_at <= limit) {
+      if (!take(report.updates)) return report;
+      s.updates.erase(s.updates.begin());
+    }
+  }
+  return report;
+}
+
+// ---------------------------------------------------------------- clients
+
+std::vector<submit_receipt> database::submit(std::span<const command_request> batch) {
+  std::lock_guard lock{mutex_};
+  const auto at = now();
+  std::vector<submit_receipt> receipts;
+  receipts.reserve(batch.size());
+  for (const auto& c : batch) {
+    auto& r = receipts.emplace_back();
+    if (!kinds_.contains(std::string{c.session.kind()}))
+      r.kind = submit_receipt::outcome::unknown_kind;
+    else if (!append_command(c.session, c.type, c.data, c.idempotency_key, at, r.seq))
+      r.kind = submit_receipt::outcome::duplicate;
+  }
+  return receipts;
+}
+
+std::vector<update_page> database::updates_after(std::span<const follow_position> positions, std::size_t limit) {
+  std::lock_guard lock{mutex_};
+  std::vector<update_page> pages;
+  pages.reserve(positions.size());
+  for (const auto& p : positions) {
+    auto& page = pages.emplace_back();
+    const auto* s = find(p.session);
+    if (s == nullptr || s->updates.empty()) continue;
+    page.gone = s->updates.begin()->first > p.after.next();
+    if (page.gone) continue;
+    for (auto u = s->updates.upper_bound(p.after); u != s->updates.end() && page.updates.size() < limit; ++u)
+      page.updates.push_back(u->second);
+  }
+  return pages;
+}
+
+std::optional<snapshot_row> database::snapshot(const session_id& session) {
+  std::lock_guard lock{mutex_};
+  const auto* s = find(session);
+  if (s == nullptr || s->snapshots.empty()) return std::nullopt;
+  return s->snapshots.rbegin()->second.row;
+}
+
+session_cursor database::last(const session_id& session) {
+  std::lock_guard lock{mutex_};
+  const auto* s = find(session);
+  return s == nullptr ? session_cursor{} : s->cursor();
+}
+
+receipt database::receipt_of(const session_id& session, command_seq command) {
+  std::lock_guard lock{mutex_};
+  receipt r;
+  const auto* s = find(session);
+  if (s == nullptr) return r;
+  // A log's updates are in the order of their commands.
+  const auto before = [&](const auto& entry) { return entry.second.command < command; };
+  // From the back: receipts are asked for while they are young.
+  auto u = s->updates.end();
+  while (u != s->updates.begin() && !before(*std::prev(u))) --u;
+  for (; u != s->updates.end() && u->second.command == command; ++u) r.updates.push_back(u->second);
+  return r;
+}
+
+// ---------------------------------------------------------------- operation
+
+bool database::is_live(const node_record& n, db_time at) const { return at - n.seen < live_heartbeat_age; }
+
+status_report database::status() {
+  std::lock_guard lock{mutex_};
+  const auto at = now();
+  status_report report;
+  std::set<std::string, std::less<>> served;
+  for (const auto& [name, n] : nodes_) {
+    if (!is_live(n, at)) continue;
+    report.nodes.push_back(n.info);
+    report.nodes.back().heartbeat_age = age_ms(n.seen, at);
+    report.nodes.back().uptime = std::chrono::floor<std::chrono::seconds>(at - n.joined);
+    report.turns_per_s += n.rates.turns_per_s;
+    report.commands_per_s += n.rates.commands_per_s;
+    served.insert(n.info.kinds.begin(), n.info.kinds.end());
+  }
+  report.sessions = std::ssize(sessions_);
+  report.pending_sessions = std::ssize(pending_);
+  auto oldest = at;
+  for (const auto& id : pending_) {
+    const auto& s = sessions_.at(id);
+    const auto first = s.commands.upper_bound(s.cursor().command);
+    const auto count = std::distance(first, s.commands.end());
+    report.pending_commands += count;
+    if (!served.contains(id.kind())) report.unserved_commands += count;
+    oldest = std::min(oldest, first->second.row.created_at);
+  }
+  report.oldest_pending_age = age_ms(oldest, at);
+  for (const auto& [id, s] : sessions_) report.retrying += s.retry ? 1 : 0;
+  for (const auto& [key, letter] : letters_) report.dead += letter.resolution.empty() ? 1 : 0;
+  return report;
+}
+
+std::vector<dead_letter> database::dead_letters(std::size_t limit, bool with_resolved) {
+  std::lock_guard lock{mutex_};
+  std::vector<dead_letter> letters;
+  for (const auto& [key, letter] : letters_)
+    if (with_resolved || letter.resolution.empty()) letters.push_back(letter);
+  std::stable_sort(letters.begin(), letters.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.failed_at, a.session, a.command) > std::tie(b.failed_at, b.session, b.command);
+  });
+  if (letters.size() > limit) letters.resize(limit);
+  return letters;
+}
+
+result<dead_letter> database::dead_letter_of(const session_id& session, command_seq command) {
+  std::lock_guard lock{mutex_};
+  const auto found = letters_.find({session, command});
+  if (found == letters_.end()) return no_letter(session, command);
+  return found->second;
+}
+
+result<command_seq> database::redrive(const session_id& session, command_seq command) {
+  std::lock_guard lock{mutex_};
+  const auto found = letters_.find({session, command});
+  if (found == letters_.end()) return no_letter(session, command);
+  auto& letter = found->second;
+  if (letter.resolution == "dropped")
+    return fail(errc::invalid_argument, "the dead letter " + where(session, command) + " was dropped");
+  command_seq seq;
+  append_command(session, letter.type, letter.data, "redrive:" + where(session, command), now(), seq);
+  letter.resolution = "redriven";
+  return seq;
+}
+
+result<void> database::drop(const session_id& session, command_seq command) {
+  std::lock_guard lock{mutex_};
+  const auto found = letters_.find({session, command});
+  if (found == letters_.end()) return no_letter(session, command);
+  auto& letter = found->second;
+  if (letter.resolution == "redriven")
+    return fail(errc::invalid_argument, "the dead letter " + where(session, command) + " was redriven");
+  letter.resolution = "dropped";
+  return {};
+}
+
+// ---------------------------------------------------------------- inspection
+
+database_dump database::dump() {
+  std::lock_guard lock{mutex_};
+  drop_expired_turns();
+  const auto at = now();
+  database_dump out;
+  for (const auto& [id, s] : sessions_) {
+    auto& d = out.sessions.emplace_back();
+    d.session = id;
+    for (const auto& [seq, c] : s.commands) d.commands.push_back({c.row, c.key});
+    for (const auto& [seq, u] : s.updates) d.updates.push_back(u);
+    for (const auto& [seq, snapshot] : s.snapshots) d.snapshots.push_back(snapshot.row);
+    if (s.retry) {
+      d.retry = s.retry->row;
+      d.retry->wait = wait_until(s.retry->due, at);
+    }
+  }
+  for (const auto& [name, t] : tables_) {
+    auto& rows = out.tables[name];
+    for (const auto& [key, row] : t.rows) rows.push_back(row);
+  }
+  for (const auto& [key, letter] : letters_) out.dead_letters.push_back(letter);
+  for (const auto& [index, shard] : shards_)
+    out.shards.push_back({index, shard.owner, shard.epoch, shard.suspect.has_value(), shard.locked_by != 0});
+  return out;
+}
+
+void database::declare_table(const std::string& name, std::vector<std::string> key_columns) {
+  std::lock_guard lock{mutex_};
+  ROWCALL_ASSERT(!key_columns.empty());
+  ROWCALL_ASSERT(tables_.try_emplace(name, table{std::move(key_columns), {}}).second);
+}
+
+std::size_t database::drop_open_turns(const std::optional<std::string>& node) {
+  std::lock_guard lock{mutex_};
+  drop_expired_turns();
+  std::vector<turn_id> dropped;
+  for (const auto& [id, turn] : turns_)
+    if (!node || turn.node == *node) dropped.push_back(id);
+  for (const auto id : dropped) close(id);
+  return dropped.size();
+}
+
+std::size_t database::open_turns() {
+  std::lock_guard lock{mutex_};
+  drop_expired_turns();
+  return turns_.size();
+}
+
+void database::set_turn_timeout(std::chrono::milliseconds timeout) {
+  std::lock_guard lock{mutex_};
+  turn_timeout_ = timeout;
+}
+
+}  // namespace rowcall::storage::memory
