@@ -138,8 +138,8 @@ void session::forget() {
 result<void> session::load(const session_image& image, json::parser& parser) {
   forget();
   const auto unreadable = [this](update_seq at, const std::string& why) {
-    return engine::fail(errc::internal,
-                        "session " + id_.str() + " can not be loaded at update " + std::to_string(at.value) + ": " + why);
+    return engine::fail(errc::internal, "session " + id_.str() + " can not be loaded at update " +
+                                            std::to_string(at.value) + ": " + why);
   };
   std::unique_ptr<module_state> state;
   update_seq folded;
@@ -207,7 +207,7 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
   batch b{out.writes, parser, std::nullopt, false};
   std::size_t done = 0;
   for (const auto& row : commands) {
-    const auto reached = forced_error ? failed(row, *forced_error, b) : decide_one(row, b);
+    const auto reached = forced_error ? failed(row, as_reason(*forced_error), b) : decide_one(row, b);
     if (reached != step::undone) ++done;
     if (reached != step::next || forced_error) break;
   }
@@ -269,9 +269,12 @@ session::step session::execute(const command_row& row, batch& b) {
     return failed(row, *thrown, b);
   }
   switch (d.kind()) {
-    case decision::outcome::failed: return failed(row, as_reason(d.reason()), b);
-    case decision::outcome::rejected: return reject(row, d, b);
-    case decision::outcome::effects: return keep(row, d, b);
+    case decision::outcome::failed:
+      return failed(row, as_reason(d.reason()), b);
+    case decision::outcome::rejected:
+      return reject(row, d, b);
+    case decision::outcome::effects:
+      return keep(row, d, b);
   }
   return failed(row, "a decision of no known kind", b);
 }

@@ -18,7 +18,7 @@ struct chat {
   static constexpr std::size_t members_max = 1000;
 
   struct state {
-    std::string name;  ///< empty: the chat has not been created
+    std::string name;                            ///< empty: the chat has not been created
     std::set<std::string, std::less<>> members;  ///< user ids
     friend bool operator==(const state&, const state&) = default;
   };
