@@ -59,7 +59,7 @@ struct dead_options {
   bool all = false;  ///< list: resolved ones as well
 };
 
-/// Bounds and times of an engine; see actors/engine.hpp for what each does.
+/// Bounds and times of an engine; see actors/engine_node.hpp for what each does.
 struct serve_options {
   std::string node;             ///< name of this boot; empty = host name, pid and a random part
   int workers = 2;              ///< turn workers, each with a thread and a connection of its own
@@ -69,9 +69,9 @@ struct serve_options {
   std::size_t turn_commands_per_session_max = 256;
   std::size_t turn_bytes_max = 4 * 1024 * 1024;
   milliseconds sweep_interval{1'000};
-  milliseconds heartbeat_interval{1'000};
-  milliseconds dead_after{5'000};         ///< a node without a heartbeat for this long is dead
-  milliseconds passivate_after{60'000};   ///< an idle session's state leaves memory
+  milliseconds heartbeat_interval{250};
+  milliseconds dead_after{750};           ///< a node without a heartbeat for this long is dead
+  milliseconds passivate_after{30'000};   ///< an idle session's state leaves memory
   milliseconds transaction_timeout{5'000};  ///< a stopped node keeps its shards at most this long
   milliseconds statement_timeout{30'000};
   int snapshot_interval_updates = 256;
@@ -79,7 +79,7 @@ struct serve_options {
   milliseconds retry_base{100};
   milliseconds retry_wait_max{60'000};
   milliseconds retention{0};              ///< 0 = keep everything
-  milliseconds retention_interval{60'000};
+  milliseconds retention_interval{10'000};
   milliseconds stop_timeout{10'000};      ///< SIGTERM to exit
 };
 
