@@ -39,20 +39,30 @@ std::string describe(simdjson::error_code code, std::string_view text) {
     case CAPACITY:
       return "the JSON has " + std::to_string(text.size()) + " bytes, the limit is " +
              std::to_string(parser::text_bytes_max);
-    case MEMALLOC: return "there is not enough memory to read the JSON";
-    case DEPTH_ERROR: return "the JSON is nested deeper than " + std::to_string(depth_max) + " levels";
-    case UTF8_ERROR: return "the JSON is not valid UTF-8";
+    case MEMALLOC:
+      return "there is not enough memory to read the JSON";
+    case DEPTH_ERROR:
+      return "the JSON is nested deeper than " + std::to_string(depth_max) + " levels";
+    case UTF8_ERROR:
+      return "the JSON is not valid UTF-8";
     case NUMBER_ERROR:
     case NUMBER_OUT_OF_RANGE:
-      return "a number in the JSON is malformed or out of range (64-bit integers and doubles); send a larger one as a string";
-    case EMPTY: return "the JSON is empty";
-    case UNESCAPED_CHARS: return "a string in the JSON holds a control character that is not escaped";
-    case UNCLOSED_STRING: return "the JSON ends within a string";
-    case STRING_ERROR: return "a string in the JSON holds an invalid escape";
+      return "a number in the JSON is malformed or out of range (64-bit integers and doubles); send a larger one as a "
+             "string";
+    case EMPTY:
+      return "the JSON is empty";
+    case UNESCAPED_CHARS:
+      return "a string in the JSON holds a control character that is not escaped";
+    case UNCLOSED_STRING:
+      return "the JSON ends within a string";
+    case STRING_ERROR:
+      return "a string in the JSON holds an invalid escape";
     case T_ATOM_ERROR:
     case F_ATOM_ERROR:
-    case N_ATOM_ERROR: return "the JSON holds a word that is not true, false or null";
-    default: return describe_structure(text);
+    case N_ATOM_ERROR:
+      return "the JSON holds a word that is not true, false or null";
+    default:
+      return describe_structure(text);
   }
 }
 
@@ -90,13 +100,16 @@ bool has_nul(const value& v) {
   using simdjson::dom::element_type;
   // The depth of the recursion is the parser's limit at most.
   switch (v.type()) {
-    case element_type::STRING: return v.get_string().value_unsafe().find('\0') != std::string_view::npos;
+    case element_type::STRING:
+      return v.get_string().value_unsafe().find('\0') != std::string_view::npos;
     case element_type::ARRAY:
       for (const value item : v.get_array().value_unsafe())
         if (has_nul(item)) return true;
       return false;
-    case element_type::OBJECT: return has_nul(v.get_object().value_unsafe());
-    default: return false;
+    case element_type::OBJECT:
+      return has_nul(v.get_object().value_unsafe());
+    default:
+      return false;
   }
 }
 
@@ -126,18 +139,32 @@ void append_quoted(std::string& out, std::string_view text) {
   std::size_t plain = 0;  // start of the run that needs no escape
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const bool line_separator = c == 0xe2 && i + 2 < text.size() && text[i + 1] == '\x80' &&
-                                (text[i + 2] == '\xa8' || text[i + 2] == '\xa9');
+    const bool line_separator =
+        c == 0xe2 && i + 2 < text.size() && text[i + 1] == '\x80' && (text[i + 2] == '\xa8' || text[i + 2] == '\xa9');
     if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && !line_separator) continue;
     out.append(text, plain, i - plain);
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
       default:
         if (line_separator) {
           append_escaped_unit(out, text[i + 2] == '\xa8' ? 0x2028 : 0x2029);

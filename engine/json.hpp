@@ -42,8 +42,8 @@ bool has_nul(const object& o);
 std::optional<std::string_view> string_at(const object& o, std::string_view key);
 std::optional<std::int64_t> int_at(const object& o, std::string_view key);
 
-/// The text of a value again, minified. Integers of up to 64 bits keep their digits; other numbers keep their value, not
-/// their spelling (1e2 becomes 100.0): pass the original text on where there is one.
+/// The text of a value again, minified. Integers of up to 64 bits keep their digits; other numbers keep their value,
+/// not their spelling (1e2 becomes 100.0): pass the original text on where there is one.
 std::string to_text(const value& v);
 
 /// Appends `text` as a JSON string with quotes. `text` is UTF-8; the result is also a JavaScript and a one-line string

@@ -40,7 +40,8 @@ struct command {
   command_seq seq;
   std::string_view type;
   json::object data;
-  std::string_view text;  ///< `data` as it stands in the log
+  std::string_view text;    ///< `data` as it stands in the log
+  update_seq first_update;  ///< the seq that the first update emitted for this command will have
 };
 
 /// An update as apply sees it. Valid during the call only.
@@ -97,7 +98,8 @@ class decision {
   decision& send(session_id target, std::string_view type, std::string data);
   /// Writes a domain row; `update_seq_value` among its values becomes the last emitted update's seq.
   decision& write(domain_row row);
-  /// The command is bad: a command_rejected update with this reason, nothing else.
+  /// The command is bad: a command_rejected update with this reason. A rejection may send commands too (to tell who
+  /// asked); updates and rows added to it are dropped.
   static decision reject(std::string_view reason);
   /// Something is wrong with the module or its world: see failure_policy.
   static decision fail(std::string_view error);

@@ -13,8 +13,7 @@ std::chrono::milliseconds retry_policy::wait_after(int attempts, const session_i
   // The jitter is a hash of what is being retried, so sessions that failed together do not come back together and the
   // same history always gives the same waits. FNV-1a mixes its high bits poorly: finish with a multiply-xorshift
   // (splitmix64, https://prng.di.unimi.it/splitmix64.c).
-  std::uint64_t h =
-      fnv1a_64(session.str() + '/' + std::to_string(command.value) + '/' + std::to_string(attempts));
+  std::uint64_t h = fnv1a_64(session.str() + '/' + std::to_string(command.value) + '/' + std::to_string(attempts));
   h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
   h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
   h ^= h >> 31;

@@ -106,12 +106,6 @@ std::optional<std::string> flaw_of(decision& d) {
   return std::nullopt;
 }
 
-std::string receipt_data(std::string_view type, std::string_view reason_key, std::string_view reason) {
-  json::writer w;
-  w.begin_object().key("type").string(type).key(reason_key).string(reason).end_object();
-  return std::move(w).str();
-}
-
 }  // namespace
 
 /// How far a command got.
@@ -144,8 +138,8 @@ void session::forget() {
 result<void> session::load(const session_image& image, json::parser& parser) {
   forget();
   const auto unreadable = [this](update_seq at, const std::string& why) {
-    return engine::fail(errc::internal,
-                        "session " + id_.str() + " can not be loaded at update " + std::to_string(at.value) + ": " + why);
+    return engine::fail(errc::internal, "session " + id_.str() + " can not be loaded at update " +
+                                            std::to_string(at.value) + ": " + why);
   };
   std::unique_ptr<module_state> state;
   update_seq folded;
@@ -213,7 +207,7 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
   batch b{out.writes, parser, std::nullopt, false};
   std::size_t done = 0;
   for (const auto& row : commands) {
-    const auto reached = forced_error ? failed(row, *forced_error, b) : decide_one(row, b);
+    const auto reached = forced_error ? failed(row, as_reason(*forced_error), b) : decide_one(row, b);
     if (reached != step::undone) ++done;
     if (reached != step::next || forced_error) break;
   }
@@ -270,19 +264,31 @@ session::step session::execute(const command_row& row, batch& b) {
     // What a client of rowcall submits was validated; what plain SQL inserts may be deeper or larger than we read.
     d = decision::reject(data.error().message);
   } else if (auto thrown = guarded([&] {
-               d = module_.decide(*state_, {id_, row.seq, row.type, *data, row.data});
+               d = module_.decide(*state_, {id_, row.seq, row.type, *data, row.data, cursor_.update.next()});
              })) {
     return failed(row, *thrown, b);
   }
   switch (d.kind()) {
-    case decision::outcome::failed: return failed(row, as_reason(d.reason()), b);
+    case decision::outcome::failed:
+      return failed(row, as_reason(d.reason()), b);
     case decision::outcome::rejected:
-      append(row, update_type::command_rejected, receipt_data(row.type, "reason", as_reason(d.reason())), b);
-      finish(row, b);
-      return step::next;
-    case decision::outcome::effects: return keep(row, d, b);
+      return reject(row, d, b);
+    case decision::outcome::effects:
+      return keep(row, d, b);
   }
   return failed(row, "a decision of no known kind", b);
+}
+
+session::step session::reject(const command_row& row, decision& d, batch& b) {
+  d.updates().clear();
+  d.rows().clear();
+  if (auto flaw = flaw_of(d)) return failed(row, *flaw, b);
+  json::writer w;
+  w.begin_object().key("type").string(row.type).key("reason").string(as_reason(d.reason())).end_object();
+  append(row, update_type::command_rejected, std::move(w).str(), b);
+  send(row, d, b);
+  finish(row, b);
+  return step::next;
 }
 
 /// All or nothing: whatever can be wrong is found before the state is touched, except for what only shows when the
@@ -321,10 +327,7 @@ session::step session::keep(const command_row& row, decision& d, batch& b) {
         value = std::to_string(cursor_before.update.value + static_cast<std::int64_t>(count_before));
     b.writes.rows.push_back(std::move(domain));
   }
-  std::size_t index = 0;
-  for (auto& s : d.sends())
-    b.writes.sends.push_back({std::move(s), "send:" + id_.str() + '/' + std::to_string(row.seq.value) + '/' +
-                                                std::to_string(index++)});
+  send(row, d, b);
   finish(row, b);
   return step::next;
 }
@@ -369,6 +372,12 @@ void session::append(const command_row& row, std::string_view type, std::string 
   cursor_.update = cursor_.update.next();
   cursor_.command = row.seq;
   b.writes.updates.push_back({cursor_.update, row.seq, std::string{type}, std::move(data), {}});
+}
+
+void session::send(const command_row& row, decision& d, batch& b) {
+  const auto prefix = "send:" + id_.str() + '/' + std::to_string(row.seq.value) + '/';
+  std::size_t index = 0;
+  for (auto& s : d.sends()) b.writes.sends.push_back({std::move(s), prefix + std::to_string(index++)});
 }
 
 void session::take_snapshot(outcome& out, json::parser& parser) {

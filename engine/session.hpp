@@ -77,10 +77,12 @@ class session {
   step arm(const command_row& row, batch& b);
   step execute(const command_row& row, batch& b);
   step keep(const command_row& row, decision& d, batch& b);
+  step reject(const command_row& row, decision& d, batch& b);
   step failed(const command_row& row, const std::string& error, batch& b);
   step park(const command_row& row, const std::string& error, int attempts, batch& b);
   void finish(const command_row& row, batch& b);
   void append(const command_row& row, std::string_view type, std::string data, batch& b);
+  void send(const command_row& row, decision& d, batch& b);
   void take_snapshot(outcome& out, json::parser& parser);
 
   session_id id_;
