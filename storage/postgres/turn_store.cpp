@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -144,7 +145,8 @@ class turn_store final : public engine::turn_store {
         append_updates(sql, flat);
       }
       for (const auto& group : flat.rows) {
-        if (copy && group.head->mode == domain_row::write_mode::append && group.rows.size() >= copy_group_rows_min)
+        if (copy && group.head->mode == domain_row::write_mode::append && group.rows.size() >= copy_group_rows_min &&
+            group.head->columns.size() <= copy_columns_max)
           copy_rows(session, group);
         else
           append_rows(session, sql, group);
@@ -175,7 +177,7 @@ class turn_store final : public engine::turn_store {
   }
 
  private:
-  static constexpr std::size_t copy_group_rows_min = 16;
+  static constexpr std::size_t copy_group_rows_min = 16, copy_columns_max = 16;
 
   static result<turn_claim> read_claim(const turn_request& request, const pqxx::result& rows) {
     turn_claim claim;
@@ -258,8 +260,8 @@ class turn_store final : public engine::turn_store {
     static const std::vector<std::string> columns{"seq", "command_seq", "session_id", "type", "data"};
     pqxx::stream_to stream(session, "rowcall.update_log", columns);
     for (const auto& r : flat.updates)
-      stream << std::make_tuple(r.update->seq.value, r.update->command.value, std::cref(*r.session).get(),
-                                std::cref(r.update->type).get(), std::cref(r.update->data).get());
+      stream << std::make_tuple(r.update->seq.value, r.update->command.value, r.session->c_str(), r.update->type.c_str(),
+                                r.update->data.c_str());
     stream.complete();
   }
 
@@ -267,13 +269,19 @@ class turn_store final : public engine::turn_store {
     std::vector<std::string> columns;
     for (const auto& name : group.head->columns) internal::append_name(columns.emplace_back(), name);
     pqxx::stream_to stream(session, table_name(group.head->table), columns);
-    std::vector<const char*> fields(columns.size());
-    for (const auto* row : group.rows) {
-      std::transform(row->begin(), row->end(), fields.begin(),
-                     [](const std::optional<std::string>& v) { return v ? v->c_str() : nullptr; });
-      stream << fields;
-    }
+    for (const auto* row : group.rows) stream_row(stream, *row);
     stream.complete();
+  }
+
+  /// stream_to of libpqxx 6 takes rows whose width the compiler knows.
+  template <std::size_t Width = 1>
+  static void stream_row(pqxx::stream_to& stream, const std::vector<std::optional<std::string>>& row) {
+    if constexpr (Width < copy_columns_max) {
+      if (row.size() != Width) return stream_row<Width + 1>(stream, row);
+    }
+    std::array<const char*, Width> fields;
+    for (std::size_t i = 0; i < Width; ++i) fields[i] = row[i] ? row[i]->c_str() : nullptr;
+    stream << fields;
   }
 
   /// INSERT … VALUES with plain literals, which take the columns' own types.

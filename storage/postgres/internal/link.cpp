@@ -86,9 +86,6 @@ engine::result<void> link::open() {
   if (session_) return {};
   try {
     connection_ = std::make_unique<pqxx::connection>(connection_string(config_));
-#if PQXX_VERSION_MAJOR < 7
-    connection_->inhibit_reactivation(true);
-#endif
     session_ = std::make_unique<pqxx::nontransaction>(*connection_);
     session_->exec(prologue_);
     ++generation_;
