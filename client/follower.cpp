@@ -1,0 +1,378 @@
+#include "client/follower.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <queue>
+#include <random>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "client/internal/backoff.hpp"
+
+namespace rowcall::client {
+namespace {
+
+using engine::session_id;
+using engine::update_notice;
+using engine::update_row;
+using engine::update_seq;
+using std::chrono::milliseconds;
+using steady = std::chrono::steady_clock;
+
+constexpr std::size_t notices_waiting_max = 16'384;
+constexpr std::size_t notice_bytes_waiting_max = 32 * 1024 * 1024;
+/// Sessions and rows of one bulk read: bounds its time, and with it how long live notices wait behind it.
+constexpr std::size_t bulk_sessions_max = 256;
+constexpr std::size_t bulk_rows_max = 4'096;
+constexpr milliseconds flush_timeout{500};
+constexpr milliseconds retry_wait_base{50};
+constexpr milliseconds retry_wait_max{2'000};
+
+/// A followed session. Following it again makes a new one; the old one ends.
+struct followed {
+  followed(session_id s, update_seq after) : session(std::move(s)), position(after.value) {}
+
+  const session_id session;
+  std::atomic<std::int64_t> position;  ///< written by the follower's thread
+  std::atomic<bool> is_ended{false};
+  std::unique_ptr<engine::subscription> subscription;  ///< under the follower's mutex
+
+  // Of the follower's thread alone:
+  bool is_behind = false;            ///< it stands in the list of those to be read
+  steady::time_point checked_at{};  ///< known to be complete at that time
+};
+using followed_ptr = std::shared_ptr<followed>;
+
+std::size_t bytes_of(const update_notice& notice) {
+  std::size_t bytes = sizeof(update_notice);
+  for (const auto& row : notice.updates) bytes += sizeof(update_row) + row.data.size();
+  return bytes;
+}
+
+/// What bus threads and callers leave for the follower's thread. Bounded: what does not fit becomes "look at the
+/// database", one bit for all sessions.
+struct inbox {
+  std::vector<followed_ptr> added;
+  std::vector<std::pair<followed_ptr, update_notice>> notices;
+  std::size_t notice_bytes = 0;
+  bool check_all = false;
+  bool is_stopping = false;
+
+  bool empty() const { return added.empty() && notices.empty() && !check_all && !is_stopping; }
+};
+
+struct poll_due {
+  steady::time_point at;
+  followed_ptr entry;
+  friend bool operator<(const poll_due& a, const poll_due& b) { return a.at > b.at; }  // the earliest on top
+};
+
+}  // namespace
+
+/// The follower's thread: first what came in, then one bounded read of those that are behind, then again.
+///
+///   notice ──► first = position + 1, updates inline ──► delivered
+///         ├──► last <= position ──► dropped
+///         └──► otherwise ──► behind ──► pages from the database ──► delivered, or gone ──► snapshot ──► behind
+struct follower::impl {
+  impl(std::unique_ptr<engine::update_store> s, engine::bus& b, follow_handler h, follower_config c)
+      : store(std::move(s)), bus(b), handler(std::move(h)), config(c) {
+    ROWCALL_ASSERT(handler.on_updates);
+    config.page_updates = std::max<std::size_t>(config.page_updates, 1);
+    thread = std::thread{[this] { run(); }};
+    connected = bus.on_connected([this] {
+      const std::lock_guard lock{mutex};
+      waiting.check_all = true;
+      changed.notify_one();
+    });
+  }
+
+  ~impl() {
+    {
+      const std::lock_guard lock{mutex};
+      waiting.is_stopping = true;
+      changed.notify_one();
+    }
+    thread.join();
+    connected.reset();
+    for (auto& [session, entry] : entries) entry->subscription.reset();
+  }
+
+  // ------------------------------------------------------------ callers
+
+  void follow(const session_id& session, update_seq after) {
+    auto entry = std::make_shared<followed>(session, after);
+    std::unique_ptr<engine::subscription> ended;  // after the lock: its end waits for a callback that wants the lock
+    const std::lock_guard lock{mutex};
+    if (const auto old = std::exchange(entries[session], entry)) ended = end(*old);
+    waiting.added.push_back(std::move(entry));
+    changed.notify_one();
+  }
+
+  void unfollow(const session_id& session) {
+    std::unique_ptr<engine::subscription> ended;  // after the lock: its end waits for a callback that wants the lock
+    const std::lock_guard lock{mutex};
+    const auto it = entries.find(session);
+    if (it == entries.end()) return;
+    ended = end(*it->second);
+    entries.erase(it);
+  }
+
+  /// Under the mutex. The subscription has to be taken out: its callback holds the entry.
+  std::unique_ptr<engine::subscription> end(followed& entry) {
+    entry.is_ended = true;
+    return std::move(entry.subscription);
+  }
+
+  std::optional<update_seq> position(const session_id& session) const {
+    const std::lock_guard lock{mutex};
+    const auto it = entries.find(session);
+    if (it == entries.end()) return std::nullopt;
+    return update_seq{it->second->position};
+  }
+
+  // ------------------------------------------------------------ bus threads
+
+  void receive(const followed_ptr& entry, const update_notice& notice) {
+    if (entry->is_ended || notice.last.value <= entry->position) return;
+    const auto bytes = bytes_of(notice);
+    const std::lock_guard lock{mutex};
+    if (waiting.notices.size() >= notices_waiting_max || waiting.notice_bytes + bytes > notice_bytes_waiting_max) {
+      waiting.check_all = true;
+    } else {
+      waiting.notice_bytes += bytes;
+      waiting.notices.emplace_back(entry, notice);
+    }
+    changed.notify_one();
+  }
+
+  // ------------------------------------------------------------ the follower's thread
+
+  void run() {
+    for (;;) {
+      inbox taken;
+      {
+        std::unique_lock lock{mutex};
+        if (const auto wake_at = next_work_at())
+          changed.wait_until(lock, *wake_at, [&] { return !waiting.empty(); });
+        else
+          changed.wait(lock, [&] { return !waiting.empty(); });
+        std::swap(taken, waiting);
+      }
+      if (taken.is_stopping) return;
+      start(taken.added);
+      for (auto& [entry, notice] : taken.notices) take(entry, notice);
+      if (taken.check_all) check_all();
+      collect_polls();
+      read_some();
+      tell_live();
+    }
+  }
+
+  /// When there is something to do without a message: at once (a time in the past), later, or never.
+  std::optional<steady::time_point> next_work_at() const {
+    if (!behind.empty()) return retry_at;
+    if (!polls.empty()) return std::max(polls.top().at, retry_at);
+    return std::nullopt;
+  }
+
+  /// Subscribe, flush, then read: nothing that is committed after the read goes unnoticed.
+  void start(const std::vector<followed_ptr>& added) {
+    if (added.empty()) return;
+    for (const auto& entry : added) {
+      if (entry->is_ended) continue;
+      auto subscription = bus.on_updates(entry->session, [this, entry](const update_notice& n) { receive(entry, n); });
+      const std::lock_guard lock{mutex};
+      if (!entry->is_ended) entry->subscription = std::move(subscription);
+    }
+    // Without an answer (no server) the next connect, or polling, makes up for it.
+    static_cast<void>(bus.flush(flush_timeout));
+    for (const auto& entry : added) {
+      fall_behind(entry);
+      polls.push({steady::now() + config.poll_interval, entry});
+    }
+  }
+
+  void take(const followed_ptr& entry, const update_notice& notice) {
+    if (entry->is_ended) return;
+    const auto position = entry->position.load();
+    if (notice.last.value <= position) return;
+    if (notice.first.value <= position + 1 && is_whole(notice)) {
+      const auto seen = static_cast<std::size_t>(position + 1 - notice.first.value);
+      deliver(entry, std::span{notice.updates}.subspan(seen));
+      entry->checked_at = steady::now();
+    } else {
+      fall_behind(entry);
+    }
+  }
+
+  static bool is_whole(const update_notice& notice) {
+    if (notice.updates.empty()) return false;
+    auto seq = notice.first.value;
+    for (const auto& row : notice.updates)
+      if (row.seq.value != seq++) return false;
+    return seq == notice.last.value + 1;
+  }
+
+  void deliver(const followed_ptr& entry, std::span<const update_row> updates) {
+    if (updates.empty() || entry->is_ended) return;
+    handler.on_updates(entry->session, updates);
+    entry->position = updates.back().seq.value;
+  }
+
+  void fall_behind(const followed_ptr& entry) {
+    if (entry->is_ended || std::exchange(entry->is_behind, true)) return;
+    behind.push_back(entry);
+  }
+
+  void check_all() {
+    std::vector<followed_ptr> all;
+    {
+      const std::lock_guard lock{mutex};
+      all.reserve(entries.size());
+      for (const auto& [session, entry] : entries) all.push_back(entry);
+    }
+    for (const auto& entry : all) fall_behind(entry);
+  }
+
+  /// The sessions whose poll is due, a chunk at most; those with fresh notices are put off.
+  void collect_polls() {
+    const auto now = steady::now();
+    while (!polls.empty() && polls.top().at <= now && behind.size() < bulk_sessions_max) {
+      auto entry = polls.top().entry;
+      polls.pop();
+      if (entry->is_ended) continue;
+      const auto fresh_until = entry->checked_at + config.poll_interval;
+      if (fresh_until > now) {
+        polls.push({fresh_until, std::move(entry)});
+      } else {
+        fall_behind(entry);
+        polls.push({now + config.poll_interval, std::move(entry)});
+      }
+    }
+  }
+
+  /// One read: a chunk of the sessions that are behind, or a whole page of one.
+  void read_some() {
+    if (behind.empty() || steady::now() < retry_at) return;
+    std::vector<followed_ptr> chunk;
+    while (!behind.empty() && chunk.size() < bulk_sessions_max) {
+      auto entry = std::move(behind.front());
+      behind.pop_front();
+      entry->is_behind = false;
+      if (!entry->is_ended) chunk.push_back(std::move(entry));
+    }
+    if (chunk.empty()) return;
+    const auto read = chunk.size() == 1 ? read_one(chunk[0]) : read_many(chunk);
+    if (read) {
+      retries.reset();
+      retry_at = {};
+      is_failing = false;
+      return;
+    }
+    for (const auto& entry : chunk) fall_behind(entry);
+    retry_at = steady::now() + retries.next();
+    is_failing = true;
+  }
+
+  engine::result<void> read_one(const followed_ptr& entry) {
+    auto page = store->updates_after(entry->session, {entry->position}, config.page_updates);
+    if (!page) return tl::make_unexpected(std::move(page.error()));
+    return take_page(entry, *page, config.page_updates);
+  }
+
+  engine::result<void> read_many(const std::vector<followed_ptr>& chunk) {
+    std::vector<engine::follow_position> positions;
+    positions.reserve(chunk.size());
+    for (const auto& entry : chunk) positions.push_back({entry->session, {entry->position}});
+    const auto limit = std::clamp<std::size_t>(bulk_rows_max / chunk.size(), 1, config.page_updates);
+    auto pages = store->updates_after(positions, limit);
+    if (!pages) return tl::make_unexpected(std::move(pages.error()));
+    ROWCALL_ASSERT(pages->size() == chunk.size());
+    for (std::size_t i = 0; i < chunk.size(); ++i)
+      if (auto taken = take_page(chunk[i], (*pages)[i], limit); !taken) return taken;
+    return {};
+  }
+
+  engine::result<void> take_page(const followed_ptr& entry, const engine::update_page& page, std::size_t limit) {
+    if (page.gone) return start_anew(entry);
+    // A session that was followed anew meanwhile, by a handler, is read by its new entry.
+    deliver(entry, page.updates);
+    if (page.updates.size() >= limit) {
+      fall_behind(entry);
+    } else {
+      entry->checked_at = steady::now();
+    }
+    return {};
+  }
+
+  engine::result<void> start_anew(const followed_ptr& entry) {
+    auto snapshot = store->snapshot(entry->session);
+    if (!snapshot) return tl::make_unexpected(std::move(snapshot.error()));
+    auto position = entry->position.load();
+    if (*snapshot && (*snapshot)->seq.value > position) {
+      position = (*snapshot)->seq.value;
+    } else {
+      // Its module has no state, so it needs no snapshot: what is left is the end of the log.
+      const auto last = store->last(entry->session);
+      if (!last) return tl::make_unexpected(last.error());
+      position = std::max(position, last->update.value - 1);
+      snapshot->reset();
+    }
+    if (handler.on_gone && !entry->is_ended) handler.on_gone(entry->session, *snapshot);
+    entry->position = position;
+    fall_behind(entry);
+    return {};
+  }
+
+  void tell_live() {
+    if (!handler.on_live) return;
+    if (is_failing) {
+      if (std::exchange(told, live::no) != live::no) handler.on_live(false);
+      return;
+    }
+    if (told == live::yes || !behind.empty() || !bus.is_connected()) return;
+    {
+      const std::lock_guard lock{mutex};
+      if (entries.empty() || !waiting.added.empty()) return;
+    }
+    told = live::yes;
+    handler.on_live(true);
+  }
+
+  const std::unique_ptr<engine::update_store> store;
+  engine::bus& bus;
+  const follow_handler handler;
+  follower_config config;
+
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  inbox waiting;
+  std::unordered_map<session_id, followed_ptr> entries;
+
+  // Of the follower's thread alone:
+  std::deque<followed_ptr> behind;
+  std::priority_queue<poll_due> polls;
+  internal::backoff retries{retry_wait_base, retry_wait_max, std::random_device{}()};
+  steady::time_point retry_at{};
+  bool is_failing = false;
+  enum class live { unknown, yes, no } told = live::unknown;
+
+  std::unique_ptr<engine::subscription> connected;
+  std::thread thread;
+};
+
+follower::follower(std::unique_ptr<engine::update_store> store, engine::bus& bus, follow_handler handler, follower_config config)
+    : impl_(std::make_unique<impl>(std::move(store), bus, std::move(handler), config)) {}
+
+follower::~follower() = default;
+
+void follower::follow(const session_id& session, update_seq after) { impl_->follow(session, after); }
+void follower::unfollow(const session_id& session) { impl_->unfollow(session); }
+std::optional<update_seq> follower::position(const session_id& session) const { return impl_->position(session); }
+
+}  // namespace rowcall::client

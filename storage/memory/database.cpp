@@ -12,8 +12,8 @@ namespace {
 /// Where the clock's zero lies in database time: 2020-01-01.
 constexpr db_time epoch{std::chrono::seconds{1'577'836'800}};
 
-/// A node that was silent for longer does not count as serving its kinds.
-constexpr std::chrono::seconds live_heartbeat_age{10};
+/// A node that was silent for so long counts as dead.
+constexpr std::chrono::seconds dead_heartbeat_age{5};
 
 std::chrono::milliseconds age_ms(db_time since, db_time now) {
   return std::max(std::chrono::milliseconds{0}, std::chrono::floor<std::chrono::milliseconds>(now - since));
@@ -139,19 +139,18 @@ result<turn_claim> database::claim(const std::string& node, const turn_request& 
     auto mine = shard;
     mine.owner = node;
     mine.epoch += 1;
-    // Whoever left emptied `owner`; everybody else may have died in the middle of one of these sessions' commands.
-    mine.suspect = shard.owner.empty() ? std::nullopt : std::optional{turn.now};
+    if (has_died(shard.owner, turn.now)) mine.suspect = turn.now;
     turn.takeovers.emplace(index, std::move(mine));
     claim.taken_over.push_back(index);
   }
 
   // Second statement: what is pending.
-  std::size_t commands = 0, bytes = 0;
-  bool is_full = false;
+  std::size_t commands = 0, command_bytes = 0;
+  std::size_t image_bytes = 0;
+  bool has_image = false, is_full = false;
   for (std::size_t i = 0; i < request.sessions.size(); ++i) {
     const auto& wanted = request.sessions[i];
     auto& out = claim.sessions[i];
-    is_full = is_full || commands >= request.limits.commands_max;
     if (i >= reached || is_full) {
       out.status = claim_status::not_reached;
       continue;
@@ -162,28 +161,38 @@ result<turn_claim> database::claim(const std::string& node, const turn_request& 
       continue;
     }
     const auto taken = turn.takeovers.find(wanted.shard);
+    const auto* s = find(wanted.session);
     auto cursor = wanted.cursor;
     if (!cursor || taken != turn.takeovers.end()) {
       out.image = image_of(wanted, taken == turn.takeovers.end() ? shard : taken->second, turn.now);
       cursor = out.image->cursor;
     }
     out.status = claim_status::claimed;
-    const auto* s = find(wanted.session);
     if (s == nullptr) continue;
-    for (auto c = s->commands.upper_bound(cursor->command); c != s->commands.end(); ++c) {
+    const bool waits = s->retry && s->retry->due > turn.now;
+    for (auto c = s->commands.upper_bound(cursor->command); c != s->commands.end() && !waits; ++c) {
       const auto& row = c->second.row;
-      const bool fits = commands == 0 || bytes + row.data.size() <= request.limits.data_bytes_max;
-      is_full = !fits || commands >= request.limits.commands_max;
+      is_full = commands >= request.limits.commands_max ||
+                (commands > 0 && command_bytes + row.data.size() > request.limits.data_bytes_max);
       out.has_more = is_full || out.commands.size() >= request.limits.commands_per_session_max;
       if (out.has_more) break;
       out.commands.push_back(row);
       commands += 1;
-      bytes += row.data.size();
+      command_bytes += row.data.size();
     }
-    if (is_full && out.commands.empty()) {
-      out = {};
-      out.status = claim_status::not_reached;
+    if (is_full && out.commands.empty()) out = {claim_status::not_reached};
+    if (!out.image || (!out.image->snapshot && out.image->tail.empty())) continue;
+
+    // The states to load have the same bound: at least one is always loaded.
+    const auto first = out.image->snapshot ? out.image->snapshot->state.size() : out.image->tail.front().data.size();
+    if (has_image && image_bytes + first > request.limits.data_bytes_max) {
+      out = {claim_status::not_reached};
+      is_full = true;
+      continue;
     }
+    has_image = true;
+    if (out.image->snapshot) image_bytes += out.image->snapshot->state.size();
+    for (const auto& u : out.image->tail) image_bytes += u.data.size();
   }
   opened = id;
   return claim;
@@ -295,6 +304,8 @@ void database::join(const std::string& node, const std::vector<std::string>& kin
   n.info.kinds = kinds;
   n.info.version = "memory";
   n.joined = n.seen = now();
+  n.is_connected = true;
+  n.has_left = false;
   kinds_.insert(kinds.begin(), kinds.end());
 }
 
@@ -308,7 +319,7 @@ result<std::vector<node_info>> database::heartbeat(const std::string& node, cons
   me->second.rates = rates;
   std::vector<node_info> alive;
   for (const auto& [name, n] : nodes_) {
-    if (name != node && at - n.seen >= dead_after) continue;
+    if (n.has_left || (name != node && at - n.seen >= dead_after)) continue;
     alive.push_back(n.info);
     alive.back().heartbeat_age = age_ms(n.seen, at);
     alive.back().uptime = std::chrono::floor<std::chrono::seconds>(at - n.joined);
@@ -318,12 +329,20 @@ result<std::vector<node_info>> database::heartbeat(const std::string& node, cons
 
 void database::leave(const std::string& node) {
   std::lock_guard lock{mutex_};
-  nodes_.erase(node);
-  for (auto& [index, shard] : shards_) {
-    if (shard.owner != node) continue;
-    shard.owner.clear();
-    shard.suspect.reset();
-  }
+  if (const auto n = nodes_.find(node); n != nodes_.end()) n->second.has_left = true;
+}
+
+void database::disconnect(const std::string& node) {
+  std::lock_guard lock{mutex_};
+  if (const auto n = nodes_.find(node); n != nodes_.end()) n->second.is_connected = false;
+}
+
+/// True for a node that has ended without saying so: it may have died in the middle of a command. Its connection tells
+/// at once, the heartbeat when it was cut off.
+bool database::has_died(const std::string& node, db_time at) const {
+  const auto n = nodes_.find(node);
+  return n != nodes_.end() && !n->second.has_left &&
+         (!n->second.is_connected || at - n->second.seen > dead_heartbeat_age);
 }
 
 std::vector<pending_session> database::pending_after(const std::vector<std::string>& kinds,
@@ -441,15 +460,13 @@ receipt database::receipt_of(const session_id& session, command_seq command) {
 
 // ---------------------------------------------------------------- operation
 
-bool database::is_live(const node_record& n, db_time at) const { return at - n.seen < live_heartbeat_age; }
-
 status_report database::status() {
   std::lock_guard lock{mutex_};
   const auto at = now();
   status_report report;
   std::set<std::string, std::less<>> served;
   for (const auto& [name, n] : nodes_) {
-    if (!is_live(n, at)) continue;
+    if (n.has_left || has_died(name, at)) continue;
     report.nodes.push_back(n.info);
     report.nodes.back().heartbeat_age = age_ms(n.seen, at);
     report.nodes.back().uptime = std::chrono::floor<std::chrono::seconds>(at - n.joined);

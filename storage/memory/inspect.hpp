@@ -33,7 +33,7 @@ struct shard_dump {
   engine::shard_index shard = 0;
   std::string owner;        ///< empty: nobody's
   std::int64_t epoch = 0;   ///< how often it changed its owner
-  bool is_suspect = false;  ///< taken from an owner that had not left
+  bool is_suspect = false;  ///< was once taken from a node that had died
   bool is_locked = false;   ///< by an open turn
 };
 
@@ -47,7 +47,8 @@ struct database_dump {
 
 database_dump dump(database& db);
 
-/// Makes a domain table besides `chats` (key: chat_id) and `messages` (key: message_id), as a migration would.
+/// Makes a domain table, as a migration would, besides `chats` (key: chat_id), `members` (chat_id, user_id) and
+/// `messages` (chat_id, message_id).
 /// A turn that writes into an unknown table fails with `internal`.
 void declare_table(database& db, const std::string& name, std::vector<std::string> key_columns);
 

@@ -34,9 +34,13 @@ class memory_turn_store final : public turn_store {
 class memory_node_store final : public node_store {
  public:
   explicit memory_node_store(std::shared_ptr<database> db) : db_(std::move(db)) {}
+  ~memory_node_store() override {
+    if (!node_.empty()) db_->disconnect(node_);
+  }
 
   result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
     db_->join(node, kinds);
+    node_ = node;
     return {};
   }
   result<std::vector<node_info>> heartbeat(const std::string& node, const node_rates& rates,
@@ -61,6 +65,7 @@ class memory_node_store final : public node_store {
 
  private:
   std::shared_ptr<database> db_;
+  std::string node_;  ///< that joined over this connection
 };
 
 class memory_command_store final : public command_store {

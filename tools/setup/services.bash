@@ -66,7 +66,13 @@ wait_until() {
 }
 
 # The value of KEY in a file of KEY=VALUE lines; empty when there is none.
-value_of() { sed -n "s/^$2=//p" "$1" 2>/dev/null | tail -n 1; }
+value_of() {
+  [[ -r $1 ]] || return 0
+  sed -n "s/^$2=//p" "$1" | tail -n 1
+}
+
+# The first line of a file; empty when there is none.
+first_line() { if [[ -r $1 ]]; then head -n 1 "$1"; fi; }
 
 # True when process PID lives and MARK (its data directory, say) is in its command line: a pid file may outlive its process.
 process_is() {
@@ -85,18 +91,21 @@ stop_process() {
   fi
 }
 
-# postgres_init DATA_DIR [SETTING…]: a new cluster with the superuser `rowcall`, trusting local connections only.
+# postgres_init DATA_DIR durable|fast [SETTING…]: a new cluster with the superuser `rowcall`, trusting local connections
+# only. fast: not synced to the disk, for tests.
 postgres_init() {
-  local data=$1 bin output
-  shift
+  local data=$1 bin output sync=
+  if [[ $2 == fast ]]; then sync=--no-sync; fi
+  shift 2
   bin=$(postgres_bindir) || die "PostgreSQL is not installed; run tools/setup/packages"
   database_directory "$data"
-  output=$(cd / && as_database_user "$bin/initdb" -D "$data" -U rowcall -E UTF8 --locale=C.UTF-8 --auth=trust --no-sync 2>&1) ||
+  output=$(cd / && as_database_user "$bin/initdb" -D "$data" -U rowcall -E UTF8 --locale=C.UTF-8 --auth=trust ${sync:+"$sync"} 2>&1) ||
     die "initdb failed: $output"
   (($# == 0)) || printf '%s\n' "$@" | as_database_user tee -a "$data/postgresql.conf" >/dev/null
 }
 
-# postgres_start DATA_DIR SOCKET_DIR PORT LOG [OPTION…]: sets postgres_pid; 1 when it does not come up (see LOG).
+# postgres_start DATA_DIR SOCKET_DIR PORT LOG [OPTION…]: sets postgres_pid; 1 when it does not come up (see LOG). Without a
+# SOCKET_DIR only on TCP.
 postgres_start() {
   local data=$1 sockets=$2 port=$3 log=$4 bin
   shift 4
@@ -104,7 +113,7 @@ postgres_start() {
   postgres_pid=
   # A server that was killed leaves a pid file; postgres itself removes a stale one, unless the pid is in use again.
   local other
-  other=$(head -n 1 "$data/postmaster.pid" 2>/dev/null || true)
+  other=$(first_line "$data/postmaster.pid")
   if [[ -n $other ]]; then
     if process_is "$other" "$data"; then
       printf 'a server (process %s) already runs on %s\n' "$other" "$data" >>"$log"
@@ -123,13 +132,15 @@ postgres_start() {
   ) </dev/null >>"$log" 2>&1 &
   postgres_pid=$!
   local deadline=$((SECONDS + 60))
-  until "$bin/pg_isready" -q -h "$sockets" -p "$port"; do
+  # (A stranger's server on the same port would answer as well; then ours ends, with its reason in the log.)
+  until "$bin/pg_isready" -q -h "${sockets:-127.0.0.1}" -p "$port"; do
     if ! kill -0 "$postgres_pid" 2>/dev/null || ((SECONDS >= deadline)); then
       kill -QUIT "$postgres_pid" 2>/dev/null || true
       return 1
     fi
     sleep 0.02
   done
+  kill -0 "$postgres_pid" 2>/dev/null
 }
 
 # nats_start PORT NAME LOG [OPTION…]: sets nats_pid; 1 when it does not come up (see LOG). NAME marks the process.

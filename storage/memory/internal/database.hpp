@@ -37,6 +37,8 @@ class database {
   engine::result<std::vector<engine::node_info>> heartbeat(const std::string& node, const engine::node_rates& rates,
                                                              std::chrono::milliseconds dead_after);
   void leave(const std::string& node);
+  /// The connection over which the node joined has ended.
+  void disconnect(const std::string& node);
   /// Up to `limit` sessions behind `after` in the order of ids; sets `after` to the last one looked at.
   std::vector<engine::pending_session> pending_after(const std::vector<std::string>& kinds,
                                                      std::optional<engine::session_id>& after, std::size_t limit);
@@ -88,15 +90,17 @@ class database {
     bool is_pending() const { return last_command() > cursor().command; }
   };
   struct shard_record {
-    std::string owner;  ///< empty: nobody's, or its owner left
+    std::string owner;  ///< empty: nobody has served it
     std::int64_t epoch = 0;
-    std::optional<engine::db_time> suspect;  ///< when it was taken from an owner that had not left
+    std::optional<engine::db_time> suspect;  ///< when it was last taken from a node that had died
     turn_id locked_by = 0;
   };
   struct node_record {
     engine::node_info info;
     engine::db_time joined, seen;
     engine::node_rates rates;
+    bool is_connected = true;
+    bool has_left = false;
   };
   struct open_turn {
     std::string node;
@@ -123,7 +127,7 @@ class database {
                                  engine::db_time now) const;
   engine::result<void> check(std::span<const engine::session_writes> writes) const;
   engine::result<std::vector<std::optional<std::string>>> key_of(const engine::domain_row& row) const;
-  bool is_live(const node_record& n, engine::db_time at) const;
+  bool has_died(const std::string& node, engine::db_time at) const;
 
   std::mutex mutex_;
   std::shared_ptr<engine::clock> clock_;
@@ -131,7 +135,9 @@ class database {
   std::map<engine::session_id, session_record> sessions_;
   std::set<engine::session_id> pending_;  ///< exactly the sessions with is_pending()
   std::map<letter_key, engine::dead_letter> letters_;
-  std::map<std::string, table> tables_{{"chats", {{"chat_id"}, {}}}, {"messages", {{"message_id"}, {}}}};
+  std::map<std::string, table> tables_{{"chats", {{"chat_id"}, {}}},
+                                       {"members", {{"chat_id", "user_id"}, {}}},
+                                       {"messages", {{"chat_id", "message_id"}, {}}}};
   std::set<std::string> kinds_;  ///< ever served
   std::map<std::string, node_record> nodes_;
   std::map<turn_id, open_turn> turns_;

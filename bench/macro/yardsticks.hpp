@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+/// What PostgreSQL itself can do with the same rows, measured in the same run as the engine. No actors, no bus, no JSON.
+namespace rowcall::bench {
+
+/// The work W: `commands` over `sessions` of kind echo, about 100 bytes of data each, one update a command.
+struct work {
+  std::size_t sessions = 1'000;
+  std::size_t commands = 200'000;
+};
+
+std::string session_name(std::size_t index);
+/// `{"chat_id":"s17","text":"<80 bytes>","sender":"u"}`
+std::string command_data(std::size_t session_index);
+
+/// Empties the logs and stores the commands of W, round robin over the sessions.
+void fill(const std::string& url, const work& w);
+/// Empties the logs; the kind echo is known afterwards.
+void reset(const std::string& url);
+/// Throws unless every command of W has exactly one update, in order.
+void verify(const std::string& url, const work& w);
+
+/// `commit`: one durable single-row INSERT at a time; microseconds each.
+std::vector<double> commit_us(const std::string& url, std::size_t count);
+
+/// `limit-sql`: the updates of a backlog appended inside PostgreSQL by two backends. Commands/s.
+double limit_sql(const std::string& url, const work& w);
+
+/// `limit-client`: a bare libpqxx loop over the backlog: shard locks, known cursors, COPY, two connections. Commands/s.
+double limit_client(const std::string& url, const work& w);
+
+/// One connection submits in batches, another one processes with limit-client's loop at the same time. Commands/s.
+double live_client(const std::string& url, const work& w);
+
+}  // namespace rowcall::bench

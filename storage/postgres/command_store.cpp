@@ -1,0 +1,59 @@
+#include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/link.hpp"
+#include "storage/postgres/internal/rows.hpp"
+#include "storage/postgres/stores.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+using namespace engine;
+using internal::call;
+
+class command_store final : public engine::command_store {
+ public:
+  explicit command_store(store_config config) : link_(std::move(config), {"command_submit"}) {}
+
+  result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) override {
+    if (batch.empty()) return std::vector<submit_receipt>{};
+    call c("command_submit");
+    try {
+      c.array(batch, [](const command_request& r) -> const std::string& { return r.session.str(); })
+          .array(batch, [](const command_request& r) -> const std::string& { return r.type; })
+          .array(batch, [](const command_request& r) -> const std::string& { return r.data; });
+      const bool has_keys =
+          std::any_of(batch.begin(), batch.end(), [](const command_request& r) { return r.idempotency_key.has_value(); });
+      if (has_keys)
+        c.array(batch, [](const command_request& r) -> const std::optional<std::string>& { return r.idempotency_key; });
+      else
+        c.null();
+    } catch (...) {
+      return tl::make_unexpected(internal::current_error(internal::on_loss::nothing));
+    }
+    // One statement outside of a transaction block: its end is its COMMIT, so a loss leaves it in doubt.
+    auto rows = link_.exec(std::move(c).str(), internal::on_loss::commit);
+    if (!rows) return tl::make_unexpected(rows.error());
+    std::vector<submit_receipt> receipts(batch.size());
+    ROWCALL_ASSERT(static_cast<std::size_t>(rows->size()) == batch.size());
+    for (const auto& row : *rows) {
+      auto& receipt = receipts.at(static_cast<std::size_t>(internal::number(row[0]) - 1));
+      receipt.seq = {internal::number(row[1])};
+      const auto outcome = internal::text(row[2]);
+      receipt.kind = outcome == "stored"      ? submit_receipt::outcome::stored
+                     : outcome == "duplicate" ? submit_receipt::outcome::duplicate
+                     : outcome == "busy"      ? submit_receipt::outcome::busy
+                                              : submit_receipt::outcome::unknown_kind;
+    }
+    return receipts;
+  }
+
+ private:
+  internal::link link_;
+};
+
+}  // namespace
+
+std::unique_ptr<engine::command_store> make_command_store(store_config config) {
+  return std::make_unique<command_store>(std::move(config));
+}
+
+}  // namespace rowcall::storage::postgres

@@ -1,0 +1,116 @@
+#include "storage/postgres/internal/link.hpp"
+
+#include <algorithm>
+
+#include <libpq-fe.h>
+
+#include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/sql.hpp"
+
+namespace rowcall::storage::postgres::internal {
+namespace {
+
+/// The user's connection string with our bounds where it leaves them open. Throws std::invalid_argument.
+std::string connection_string(const store_config& config) {
+  char* message = nullptr;
+  PQconninfoOption* options = PQconninfoParse(config.url.c_str(), &message);
+  if (!options) {
+    std::string text = message ? message : "out of memory";
+    PQfreemem(message);
+    throw std::invalid_argument("database url: " + text);
+  }
+  std::string out;
+  const auto add = [&out](std::string_view key, std::string_view value) {
+    out += key;
+    out += "='";
+    for (char c : value) {
+      if (c == '\'' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += "' ";
+  };
+  std::vector<std::string> given;
+  for (auto* o = options; o->keyword; ++o)
+    if (o->val) {
+      add(o->keyword, o->val);
+      given.emplace_back(o->keyword);
+    }
+  PQconninfoFree(options);
+  const auto add_default = [&](std::string_view key, const std::string& value) {
+    if (std::find(given.begin(), given.end(), key) == given.end()) add(key, value);
+  };
+  using std::chrono::ceil;
+  using std::chrono::seconds;
+  add_default("application_name", config.application_name);
+  add_default("connect_timeout", std::to_string(std::max<std::int64_t>(2, ceil<seconds>(config.connect_timeout).count())));
+  // A peer that vanished without a word is noticed within about 20 s, and unsent data within the statement timeout.
+  add_default("keepalives_idle", "5");
+  add_default("keepalives_interval", "5");
+  add_default("keepalives_count", "3");
+  add_default("tcp_user_timeout", std::to_string(config.statement_timeout.count() + 5'000));
+  return out;
+}
+
+std::string_view query_of(std::string_view name) {
+  for (const auto& q : queries())
+    if (q.name == name) return q.sql;
+  ROWCALL_ASSERT(!"a query file is missing");
+  return {};
+}
+
+}  // namespace
+
+link::link(store_config config, std::initializer_list<std::string_view> queries, std::string settings)
+    : config_(std::move(config)) {
+  // One round trip for all of it. The planner's settings: a plan made while a table was small must not become a scan
+  // of a table that has grown since, and planning a statement anew each time costs more than running it.
+  prologue_ =
+      "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET synchronous_commit = on;"
+      "SET default_transaction_isolation = 'read committed'; SET jit = off; SET plan_cache_mode = force_generic_plan;"
+      "SET statement_timeout = " +
+      std::to_string(config_.statement_timeout.count()) +
+      "; SET idle_in_transaction_session_timeout = " + std::to_string(config_.transaction_timeout.count()) +
+      "; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;" + settings;
+  for (auto name : queries) {
+    prologue_ += "PREPARE ";
+    prologue_ += name;
+    prologue_ += " AS ";
+    prologue_ += query_of(name);
+    prologue_ += ";";
+  }
+}
+
+link::~link() { close(); }
+
+engine::result<void> link::open() {
+  if (session_) return {};
+  try {
+    connection_ = std::make_unique<pqxx::connection>(connection_string(config_));
+    session_ = std::make_unique<pqxx::nontransaction>(*connection_);
+    session_->exec(prologue_);
+    ++generation_;
+    return {};
+  } catch (...) {
+    auto error = current_error(on_loss::nothing);
+    close();
+    if (error.code == engine::errc::connection_lost) error.code = engine::errc::unavailable;
+    return tl::make_unexpected(std::move(error));
+  }
+}
+
+engine::result<pqxx::result> link::exec(const std::string& sql, on_loss loss) {
+  return run([&](pqxx::nontransaction& session) { return session.exec(sql); }, loss);
+}
+
+void link::close() noexcept {
+  session_.reset();
+  connection_.reset();
+}
+
+void link::close_if_lost(const engine::error& error) noexcept {
+  using engine::errc;
+  if (error.code == errc::connection_lost || error.code == errc::commit_in_doubt || !connection_ || !connection_->is_open())
+    close();
+}
+
+}  // namespace rowcall::storage::postgres::internal

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <pqxx/pqxx>
+
+#include "engine/result.hpp"
+#include "storage/postgres/internal/errors.hpp"
+#include "storage/postgres/stores.hpp"
+
+namespace rowcall::storage::postgres::internal {
+
+/// One connection with its session settings and prepared queries. Made on first use; thrown away when it is lost
+/// (libpqxx 6 would reconnect by itself, without settings); made anew by the next run. Used by one thread at a time.
+class link {
+ public:
+  /// `queries`: names of query files to prepare on each new connection. `settings`: more `SET …;` statements.
+  link(store_config config, std::initializer_list<std::string_view> queries, std::string settings = {});
+  ~link();
+  link(const link&) = delete;
+
+  /// Calls body(pqxx::nontransaction&) on an open connection. Exceptions become errors; a lost connection is closed.
+  /// Errors: unavailable when no connection can be made; schema_mismatch when the queries can not be prepared.
+  template <class Body>
+  auto run(Body&& body, on_loss loss = on_loss::nothing)
+      -> engine::result<std::invoke_result_t<Body, pqxx::nontransaction&>> {
+    if (auto opened = open(); !opened) return tl::make_unexpected(opened.error());
+    try {
+      if constexpr (std::is_void_v<std::invoke_result_t<Body, pqxx::nontransaction&>>) {
+        body(*session_);
+        return {};
+      } else {
+        return body(*session_);
+      }
+    } catch (...) {
+      auto error = current_error(loss);
+      close_if_lost(error);
+      return tl::make_unexpected(std::move(error));
+    }
+  }
+
+  /// One text of one or more statements, one round trip; the last statement's rows.
+  engine::result<pqxx::result> exec(const std::string& sql, on_loss loss = on_loss::nothing);
+
+  bool is_open() const { return session_ != nullptr; }
+  /// Counts the connections made: what lived in a session of another generation is gone.
+  std::uint64_t generation() const { return generation_; }
+  void close() noexcept;
+
+ private:
+  engine::result<void> open();
+  void close_if_lost(const engine::error& error) noexcept;
+
+  store_config config_;
+  std::string prologue_;
+  std::unique_ptr<pqxx::connection> connection_;
+  std::unique_ptr<pqxx::nontransaction> session_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace rowcall::storage::postgres::internal

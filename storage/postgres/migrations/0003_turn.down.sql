@@ -1,0 +1,1 @@
+DROP FUNCTION rowcall.turn_claim, rowcall.node_died, rowcall.epoch_us;

@@ -1,0 +1,1 @@
+DELETE FROM rowcall.retries WHERE session_id = ANY ($1::text[])

@@ -1,0 +1,428 @@
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include <pqxx/stream_to>
+
+#include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/link.hpp"
+#include "storage/postgres/internal/rows.hpp"
+#include "storage/postgres/stores.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+using namespace engine;
+using internal::call;
+
+constexpr std::size_t error_text_bytes_max = 4000;
+
+/// An error's text comes from anywhere, and must never be what a commit fails on.
+std::string storable(std::string_view text) {
+  std::string out{text.substr(0, error_text_bytes_max)};
+  std::replace(out.begin(), out.end(), '\0', '?');
+  // A cut in the middle of a character is repaired like any other broken text.
+  if (!simdjson::validate_utf8(out))
+    std::replace_if(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+  return out;
+}
+
+/// `{1,2,3}` as numbers; nothing for NULL.
+std::vector<shard_index> shards(const pqxx::field& f) {
+  std::vector<shard_index> out;
+  const char* at = f.c_str();
+  while (*at) {
+    if (*at >= '0' && *at <= '9') {
+      char* end = nullptr;
+      out.push_back(static_cast<shard_index>(std::strtol(at, &end, 10)));
+      at = end;
+    } else {
+      ++at;
+    }
+  }
+  return out;
+}
+
+/// Rows of one domain table with the same columns, in the order written.
+struct domain_group {
+  const domain_row* head = nullptr;  ///< names the table, columns and mode
+  std::vector<const std::vector<std::optional<std::string>>*> rows;
+};
+
+/// A turn's writes side by side, as the statements want them.
+struct flat_writes {
+  struct update_ref {
+    const std::string* session;
+    const update_row* update;
+  };
+  std::vector<update_ref> updates;
+  std::vector<domain_group> rows;
+  std::vector<const session_writes*> snapshots, retry_puts, retry_clears;
+  struct parked_ref {
+    const std::string* session;
+    const session_writes::parked* parked;
+  };
+  std::vector<parked_ref> dead_letters;
+  std::vector<const session_writes::send*> sends;
+  std::size_t row_count = 0;
+
+  explicit flat_writes(std::span<const session_writes> all) {
+    for (const auto& w : all) {
+      for (const auto& u : w.updates) updates.push_back({&w.session.str(), &u});
+      for (const auto& r : w.rows) add(r);
+      if (w.snapshot) snapshots.push_back(&w);
+      if (w.retry == session_writes::retry_change::put) {
+        ROWCALL_ASSERT(w.retry_put.has_value());
+        retry_puts.push_back(&w);
+      } else if (w.retry == session_writes::retry_change::clear) {
+        retry_clears.push_back(&w);
+      }
+      for (const auto& d : w.dead_letters) dead_letters.push_back({&w.session.str(), &d});
+      for (const auto& s : w.sends) sends.push_back(&s);
+      row_count += w.updates.size() + w.rows.size();
+    }
+  }
+
+ private:
+  void add(const domain_row& r) {
+    ROWCALL_ASSERT(r.columns.size() == r.values.size() && !r.columns.empty());
+    for (auto& g : rows)
+      if (g.head->mode == r.mode && g.head->table == r.table && g.head->columns == r.columns) {
+        g.rows.push_back(&r.values);
+        return;
+      }
+    rows.push_back({&r, {&r.values}});
+  }
+};
+
+std::string table_name(const std::string& table) {
+  std::string out = "rowcall.";
+  internal::append_name(out, table);
+  return out;
+}
+
+class turn_store final : public engine::turn_store {
+ public:
+  turn_store(store_config config, std::string node)
+      : copy_rows_min_(config.copy_rows_min),
+        node_(std::move(node)),
+        link_(std::move(config), {"turn_claim", "update_append", "snapshot_append", "retry_put", "retry_clear",
+                                  "dead_letter_append", "command_send", "table_key"}) {}
+
+  result<turn_claim> claim(const turn_request& request) override {
+    ROWCALL_ASSERT(!is_open_);
+    const auto& sessions = request.sessions;
+    call c("turn_claim");
+    c.text(node_)
+        .array(sessions, [](const session_request& s) -> const std::string& { return s.session.str(); })
+        .array(sessions, [](const session_request& s) { return s.shard; })
+        .array(sessions, [](const session_request& s) { return s.cursor ? s.cursor->command.value : std::int64_t{-1}; })
+        .array(sessions, [](const session_request& s) { return s.wants_state; })
+        .number(static_cast<std::int64_t>(request.limits.commands_per_session_max))
+        .number(static_cast<std::int64_t>(request.limits.commands_max))
+        .number(static_cast<std::int64_t>(request.limits.data_bytes_max));
+    auto rows = link_.exec("BEGIN;" + std::move(c).str());
+    if (!rows) {
+      is_open_ = link_.is_open();
+      abandon();
+      return tl::make_unexpected(rows.error());
+    }
+    is_open_ = true;
+    return read_claim(request, *rows);
+  }
+
+  result<void> commit(std::span<const session_writes> writes) override {
+    ROWCALL_ASSERT(is_open_);
+    const flat_writes flat(writes);
+    const bool copy = flat.row_count >= copy_rows_min_;
+    bool is_sent = false;  // the text with COMMIT in it
+    auto done = link_.run([&](pqxx::nontransaction& session) {
+      std::string sql;
+      if (copy) {
+        copy_updates(session, flat);
+      } else {
+        append_updates(sql, flat);
+      }
+      for (const auto& group : flat.rows) {
+        if (copy && group.head->mode == domain_row::write_mode::append && group.rows.size() >= copy_group_rows_min &&
+            group.head->columns.size() <= copy_columns_max)
+          copy_rows(session, group);
+        else
+          append_rows(session, sql, group);
+      }
+      append_rest(sql, flat);
+      sql += "COMMIT";
+      is_sent = true;
+      session.exec(sql);
+    });
+    if (done) {
+      is_open_ = false;
+      return {};
+    }
+    auto error = done.error();
+    if (is_sent && error.code == errc::connection_lost) {
+      error = {errc::commit_in_doubt, "the connection was lost during COMMIT: " + error.message};
+    }
+    is_open_ = link_.is_open();
+    abandon();
+    return tl::make_unexpected(std::move(error));
+  }
+
+  void abandon() override {
+    if (!is_open_) return;
+    is_open_ = false;
+    // A connection that can not even roll back is of no use; closing it rolls back as well.
+    if (link_.is_open() && !link_.exec("ROLLBACK")) link_.close();
+  }
+
+ private:
+  static constexpr std::size_t copy_group_rows_min = 16, copy_columns_max = 16;
+
+  static result<turn_claim> read_claim(const turn_request& request, const pqxx::result& rows) {
+    turn_claim claim;
+    claim.sessions.resize(request.sessions.size());
+    std::size_t not_reached_from = request.sessions.size();
+    for (const auto& row : rows) {
+      const char part = *row[1].c_str();
+      if (part == 'n') {
+        claim.now = internal::time_us(row[6]);
+        claim.taken_over = shards(row[5]);
+        const auto held = shards(row[4]);
+        for (std::size_t i = 0; i < request.sessions.size(); ++i)
+          if (std::find(held.begin(), held.end(), request.sessions[i].shard) != held.end())
+            claim.sessions[i].status = claim_status::claimed;
+        continue;
+      }
+      const auto index = static_cast<std::size_t>(internal::number(row[0]) - 1);
+      ROWCALL_ASSERT(index < claim.sessions.size());
+      auto& session = claim.sessions[index];
+      const auto a = internal::number(row[2]), b = internal::number(row[3]);
+      switch (part) {
+        case 'i':
+          session.image.emplace().cursor = {{a}, {b}};
+          break;
+        case 'r':
+          session.image->retry = retry_row{{a}, static_cast<int>(b), internal::string(row[5]), internal::string(row[4]),
+                                           std::chrono::milliseconds{internal::number(row[6])}};
+          break;
+        case 'k':
+          session.image->careful_until = {a};
+          break;
+        case 's':
+          session.image->snapshot = snapshot_row{{a}, {b}, internal::string(row[5])};
+          break;
+        case 'u':
+          session.image->tail.push_back(internal::update_row(row, 2));
+          break;
+        case 'c':
+          session.commands.push_back({{a}, internal::string(row[4]), internal::string(row[5]), internal::time_us(row[6])});
+          if (session.commands.size() == request.limits.commands_per_session_max) session.has_more = true;
+          break;
+        case 'x':
+          if (session.commands.empty()) {
+            not_reached_from = std::min(not_reached_from, index);
+          } else {
+            session.has_more = true;
+            not_reached_from = std::min(not_reached_from, index + 1);
+          }
+          break;
+        case 'y':
+          not_reached_from = std::min(not_reached_from, index);
+          break;
+        default:
+          return fail(errc::schema_mismatch, "turn_claim gave an unknown row");
+      }
+    }
+    for (std::size_t i = not_reached_from; i < claim.sessions.size(); ++i)
+      if (claim.sessions[i].status == claim_status::claimed) {
+        claim.sessions[i] = {};
+        claim.sessions[i].status = claim_status::not_reached;
+      }
+    return claim;
+  }
+
+  static void append_updates(std::string& sql, const flat_writes& flat) {
+    if (flat.updates.empty()) return;
+    const auto& u = flat.updates;
+    using ref = flat_writes::update_ref;
+    call c("update_append");
+    c.array(u, [](const ref& r) -> const std::string& { return *r.session; })
+        .array(u, [](const ref& r) { return r.update->seq.value; })
+        .array(u, [](const ref& r) { return r.update->command.value; })
+        .array(u, [](const ref& r) -> const std::string& { return r.update->type; })
+        .array(u, [](const ref& r) -> const std::string& { return r.update->data; });
+    std::move(c).append_to(sql);
+  }
+
+  static void copy_updates(pqxx::nontransaction& session, const flat_writes& flat) {
+    if (flat.updates.empty()) return;
+    static const std::vector<std::string> columns{"seq", "command_seq", "session_id", "type", "data"};
+    pqxx::stream_to stream(session, "rowcall.update_log", columns);
+    for (const auto& r : flat.updates)
+      stream << std::make_tuple(r.update->seq.value, r.update->command.value, r.session->c_str(), r.update->type.c_str(),
+                                r.update->data.c_str());
+    stream.complete();
+  }
+
+  static void copy_rows(pqxx::nontransaction& session, const domain_group& group) {
+    std::vector<std::string> columns;
+    for (const auto& name : group.head->columns) internal::append_name(columns.emplace_back(), name);
+    pqxx::stream_to stream(session, table_name(group.head->table), columns);
+    for (const auto* row : group.rows) stream_row(stream, *row);
+    stream.complete();
+  }
+
+  /// stream_to of libpqxx 6 takes rows whose width the compiler knows.
+  template <std::size_t Width = 1>
+  static void stream_row(pqxx::stream_to& stream, const std::vector<std::optional<std::string>>& row) {
+    if constexpr (Width < copy_columns_max) {
+      if (row.size() != Width) return stream_row<Width + 1>(stream, row);
+    }
+    std::array<const char*, Width> fields;
+    for (std::size_t i = 0; i < Width; ++i) fields[i] = row[i] ? row[i]->c_str() : nullptr;
+    stream << fields;
+  }
+
+  /// INSERT … VALUES with plain literals, which take the columns' own types.
+  void append_rows(pqxx::nontransaction& session, std::string& sql, const domain_group& group) {
+    const auto& head = *group.head;
+    const bool is_upsert = head.mode == domain_row::write_mode::upsert;
+    std::vector<const std::vector<std::optional<std::string>>*> rows = group.rows;
+    std::vector<std::size_t> key;
+    if (is_upsert) {
+      key = key_columns(session, head);
+      keep_last(rows, key);
+    }
+    sql += "INSERT INTO " + table_name(head.table) + " (";
+    for (std::size_t i = 0; i < head.columns.size(); ++i) {
+      if (i) sql += ',';
+      internal::append_name(sql, head.columns[i]);
+    }
+    sql += ") VALUES ";
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+      sql += n ? ",(" : "(";
+      for (std::size_t i = 0; i < rows[n]->size(); ++i) {
+        if (i) sql += ',';
+        if (const auto& value = (*rows[n])[i])
+          internal::append_literal(sql, *value);
+        else
+          sql += "NULL";
+      }
+      sql += ')';
+    }
+    if (is_upsert) {
+      sql += " ON CONFLICT (";
+      for (std::size_t i = 0; i < key.size(); ++i) {
+        if (i) sql += ',';
+        internal::append_name(sql, head.columns[key[i]]);
+      }
+      sql += ") DO ";
+      std::string set;
+      for (std::size_t i = 0; i < head.columns.size(); ++i) {
+        if (std::find(key.begin(), key.end(), i) != key.end()) continue;
+        set += set.empty() ? "UPDATE SET " : ",";
+        internal::append_name(set, head.columns[i]);
+        set += "=excluded.";
+        internal::append_name(set, head.columns[i]);
+      }
+      sql += set.empty() ? "NOTHING" : set;
+    }
+    sql += ';';
+  }
+
+  /// Places of the table's primary key among the row's columns. Asked of the catalogue once for each table.
+  const std::vector<std::size_t> key_columns(pqxx::nontransaction& session, const domain_row& head) {
+    auto& names = keys_[head.table];
+    if (names.empty())
+      for (const auto& row : session.exec(std::move(call("table_key").text(head.table)).str()))
+        names.push_back(internal::string(row[0]));
+    if (names.empty()) throw std::invalid_argument("domain table " + head.table + " does not exist or has no primary key");
+    std::vector<std::size_t> out;
+    for (const auto& name : names) {
+      const auto found = std::find(head.columns.begin(), head.columns.end(), name);
+      if (found == head.columns.end())
+        throw std::invalid_argument("an upsert into " + head.table + " needs its key column " + name);
+      out.push_back(static_cast<std::size_t>(found - head.columns.begin()));
+    }
+    return out;
+  }
+
+  /// One statement may not upsert a row twice: of the rows with one key the last stays.
+  static void keep_last(std::vector<const std::vector<std::optional<std::string>>*>& rows, const std::vector<std::size_t>& key) {
+    std::set<std::vector<std::optional<std::string>>> seen;
+    std::vector<const std::vector<std::optional<std::string>>*> kept;
+    for (auto it = rows.rbegin(); it != rows.rend(); ++it) {
+      std::vector<std::optional<std::string>> value;
+      for (auto i : key) value.push_back((**it)[i]);
+      if (seen.insert(std::move(value)).second) kept.push_back(*it);
+    }
+    std::reverse(kept.begin(), kept.end());
+    rows = std::move(kept);
+  }
+
+  static void append_rest(std::string& sql, const flat_writes& flat) {
+    using writes = const session_writes*;
+    const auto session_of = [](writes w) -> const std::string& { return w->session.str(); };
+    if (!flat.snapshots.empty()) {
+      call c("snapshot_append");
+      c.array(flat.snapshots, session_of)
+          .array(flat.snapshots, [](writes w) { return w->snapshot->seq.value; })
+          .array(flat.snapshots, [](writes w) { return w->snapshot->command.value; })
+          .array(flat.snapshots, [](writes w) -> const std::string& { return w->snapshot->state; });
+      std::move(c).append_to(sql);
+    }
+    if (!flat.retry_clears.empty()) {
+      call c("retry_clear");
+      c.array(flat.retry_clears, session_of);
+      std::move(c).append_to(sql);
+    }
+    if (!flat.retry_puts.empty()) {
+      const auto& puts = flat.retry_puts;
+      call c("retry_put");
+      c.array(puts, session_of)
+          .array(puts, [](writes w) { return w->retry_put->command.value; })
+          .array(puts, [](writes w) { return w->retry_put->attempts; })
+          .array(puts, [](writes w) { return static_cast<std::int64_t>(w->retry_put->wait.count()); })
+          .array(puts, [](writes w) { return storable(w->retry_put->last_error); })
+          .array(puts, [](writes w) -> const std::string& { return w->retry_put->armed_by; });
+      std::move(c).append_to(sql);
+    }
+    if (!flat.dead_letters.empty()) {
+      const auto& dead = flat.dead_letters;
+      using ref = flat_writes::parked_ref;
+      call c("dead_letter_append");
+      c.array(dead, [](const ref& r) -> const std::string& { return *r.session; })
+          .array(dead, [](const ref& r) { return r.parked->command.seq.value; })
+          .array(dead, [](const ref& r) -> const std::string& { return r.parked->command.type; })
+          .array(dead, [](const ref& r) -> const std::string& { return r.parked->command.data; })
+          .array(dead, [](const ref& r) { return storable(r.parked->error); })
+          .array(dead, [](const ref& r) { return r.parked->attempts; });
+      std::move(c).append_to(sql);
+    }
+    // Last: a turn waits for submitters here and nowhere else, and a submitter never waits for a turn.
+    if (!flat.sends.empty()) {
+      using send = const session_writes::send*;
+      call c("command_send");
+      c.array(flat.sends, [](send s) -> const std::string& { return s->command.target.str(); })
+          .array(flat.sends, [](send s) -> const std::string& { return s->command.type; })
+          .array(flat.sends, [](send s) -> const std::string& { return s->command.data; })
+          .array(flat.sends, [](send s) -> const std::string& { return s->idempotency_key; });
+      std::move(c).append_to(sql);
+    }
+  }
+
+  const std::size_t copy_rows_min_;
+  const std::string node_;
+  internal::link link_;
+  bool is_open_ = false;
+  std::map<std::string, std::vector<std::string>> keys_;
+};
+
+}  // namespace
+
+std::unique_ptr<engine::turn_store> make_turn_store(store_config config, std::string node) {
+  return std::make_unique<turn_store>(std::move(config), std::move(node));
+}
+
+}  // namespace rowcall::storage::postgres

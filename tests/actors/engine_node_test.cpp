@@ -1,0 +1,326 @@
+#include "actors/engine_node.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "bus/local_bus.hpp"
+#include "storage/memory/memory_stores.hpp"
+#include "tests/support/eventually.hpp"
+
+/// The whole engine (real actors, real threads) on the in-memory store and bus.
+namespace rowcall::actors {
+namespace {
+
+using namespace std::chrono_literals;
+using engine::command_request;
+using engine::session_id;
+using support::eventually;
+
+session_id id(const std::string& text) { return session_id::parse(text).value(); }
+
+/// Sums what it is told; fails on request, in each way there is.
+struct flaky {
+  static constexpr std::string_view kind = "flaky";
+  struct state {
+    std::int64_t sum = 0;
+  };
+  static inline std::atomic<int> failures_left = 0;
+  static inline std::atomic<int> unstorable = 0;
+  static engine::decision decide(const state& s, const engine::command& c) {
+    engine::decision d;
+    if (c.type == "add") {
+      const auto n = engine::json::int_at(c.data, "n").value_or(0);
+      d.emit("added", "{\"sum\":" + std::to_string(s.sum + n) + "}");
+    } else if (c.type == "throw") {
+      throw std::runtime_error("thrown on request");
+    } else if (c.type == "fail_some") {
+      if (failures_left.fetch_sub(1) > 0) return engine::decision::fail("not yet");
+      d.emit("added", "{\"sum\":" + std::to_string(s.sum) + "}");
+    } else if (c.type == "unstorable") {
+      engine::domain_row row;
+      row.table = "no_such_table";
+      row.columns = {"a"};
+      row.values = {"1"};
+      d.write(row);
+      ++unstorable;
+    }
+    return d;
+  }
+  static void apply(state& s, const engine::update& u) {
+    if (u.type == "added") s.sum = engine::json::int_at(u.data, "sum").value_or(0);
+  }
+  static std::string save(const state& s) { return "{\"sum\":" + std::to_string(s.sum) + "}"; }
+  static state load(const engine::json::value& v) {
+    std::int64_t sum = 0;
+    if (v["sum"].get(sum) != simdjson::SUCCESS) throw std::runtime_error("no sum");
+    return {sum};
+  }
+  static engine::failure_policy on_failure(std::string_view type) {
+    return type == "throw" || type == "unstorable" ? engine::failure_policy::park : engine::failure_policy::hold;
+  }
+};
+
+struct engine_node_test : testing::Test {
+  std::shared_ptr<engine::clock> clock = make_steady_clock();
+  std::shared_ptr<storage::memory::database> db = storage::memory::make_database(clock);
+  std::unique_ptr<engine::bus> bus = bus::make_local_bus();
+  engine::module_registry modules = [] {
+    auto m = engine::standard_modules();
+    m.add<flaky>();
+    return m;
+  }();
+  std::unique_ptr<engine::command_store> commands = storage::memory::make_command_store(db);
+  std::unique_ptr<engine::update_store> updates = storage::memory::make_update_store(db);
+  std::atomic<int> fatal = 0;
+
+  node_config config() {
+    node_config c;
+    c.sweep_interval = 50ms;
+    c.heartbeat_interval = 20ms;
+    c.dead_after = 100ms;
+    c.session.retry.base = 5ms;
+    c.session.retry.wait_max = 20ms;
+    return c;
+  }
+  std::unique_ptr<engine_node> make(node_config c, std::function<std::unique_ptr<engine::turn_store>()> store = {}) {
+    if (c.node.empty()) c.node = make_node_name();
+    node_ports p;
+    p.make_turn_store = store ? store : [this, name = c.node] { return storage::memory::make_turn_store(db, name); };
+    p.nodes = storage::memory::make_node_store(db);
+    p.bus = bus.get();
+    p.modules = &modules;
+    p.clock = clock;
+    p.log = [](engine::log_level, std::string_view) {};
+    p.on_fatal = [this](std::string_view) { ++fatal; };
+    return std::make_unique<engine_node>(c, std::move(p));
+  }
+  std::unique_ptr<engine_node> started(node_config c) {
+    auto n = make(c);
+    n->start();
+    EXPECT_TRUE(eventually(5s, [&] { return n->is_ready(); }));
+    return n;
+  }
+  void submit(const session_id& s, std::string type, std::string data = "{}", bool with_wake = true) {
+    const std::vector<command_request> batch{{s, std::move(type), std::move(data), {}}};
+    auto r = commands->submit(batch);
+    ASSERT_TRUE(r);
+    ASSERT_EQ(r->front().kind, engine::submit_receipt::outcome::stored);
+    if (with_wake) {
+      const std::vector<engine::wake> wakes{{s, r->front().seq}};
+      bus->publish(wakes);
+    }
+  }
+  std::vector<engine::update_row> log_of(const session_id& s) {
+    auto page = updates->updates_after(s, {}, 100'000);
+    return page ? page->updates : std::vector<engine::update_row>{};
+  }
+  bool answered(const session_id& s, std::int64_t command) {
+    return eventually(10s, [&] { return updates->last(s)->command.value >= command; });
+  }
+  void expect_gapless(const session_id& s, std::size_t count) {
+    const auto log = log_of(s);
+    ASSERT_EQ(log.size(), count);
+    for (std::size_t i = 0; i < log.size(); ++i) {
+      EXPECT_EQ(log[i].seq.value, static_cast<std::int64_t>(i + 1));
+      EXPECT_EQ(log[i].command.value, static_cast<std::int64_t>(i + 1));
+    }
+  }
+};
+
+TEST_F(engine_node_test, a_command_becomes_an_update) {
+  auto node = started(config());
+  submit(id("echo-a"), "say", R"({"text":"hello"})");
+  ASSERT_TRUE(answered(id("echo-a"), 1));
+  EXPECT_EQ(log_of(id("echo-a")).front().type, "echo");
+  EXPECT_TRUE(node->stop(5s));
+}
+
+TEST_F(engine_node_test, a_command_whose_wake_was_lost_is_found_by_the_sweep) {
+  auto node = started(config());
+  submit(id("echo-a"), "say", "{}", false);
+  EXPECT_TRUE(answered(id("echo-a"), 1));
+  EXPECT_TRUE(eventually(1s, [&] { return node->counters().lost_wakes_found > 0; }));
+}
+
+TEST_F(engine_node_test, commands_of_many_sessions_are_answered_once_and_in_order) {
+  auto node = started(config());
+  for (int round = 0; round < 20; ++round)
+    for (int s = 0; s < 100; ++s) submit(id("flaky-" + std::to_string(s)), "add", R"({"n":1})");
+  for (int s = 0; s < 100; ++s) {
+    ASSERT_TRUE(answered(id("flaky-" + std::to_string(s)), 20));
+    expect_gapless(id("flaky-" + std::to_string(s)), 20);
+    EXPECT_EQ(log_of(id("flaky-" + std::to_string(s))).back().data, "{\"sum\":20}");
+  }
+}
+
+TEST_F(engine_node_test, the_state_survives_a_restart_by_folding_the_log) {
+  auto c = config();
+  c.session.snapshot_interval_updates = 7;
+  for (int boot = 1; boot <= 3; ++boot) {
+    auto node = started(c);
+    for (int i = 0; i < 10; ++i) submit(id("flaky-s"), "add", R"({"n":1})");
+    ASSERT_TRUE(answered(id("flaky-s"), boot * 10));
+    EXPECT_EQ(log_of(id("flaky-s")).back().data, "{\"sum\":" + std::to_string(boot * 10) + "}");
+    EXPECT_TRUE(node->stop(5s));
+  }
+}
+
+TEST_F(engine_node_test, a_passivated_session_goes_on_where_it_was) {
+  auto c = config();
+  c.directory.sessions_known_max = 0;
+  c.directory.passivate_after = 1ms;
+  auto node = started(c);
+  submit(id("flaky-s"), "add", R"({"n":5})");
+  ASSERT_TRUE(answered(id("flaky-s"), 1));
+  ASSERT_TRUE(eventually(5s, [&] { return node->counters().sessions_known == 0; }));
+  submit(id("flaky-s"), "add", R"({"n":6})");
+  ASSERT_TRUE(answered(id("flaky-s"), 2));
+  EXPECT_EQ(log_of(id("flaky-s")).back().data, "{\"sum\":11}");
+}
+
+TEST_F(engine_node_test, a_poison_command_is_parked_and_hinders_no_other) {
+  auto node = started(config());
+  submit(id("flaky-s"), "add", R"({"n":1})", false);
+  submit(id("flaky-s"), "throw", "{}", false);
+  submit(id("flaky-s"), "add", R"({"n":1})");
+  submit(id("echo-a"), "say");
+  ASSERT_TRUE(answered(id("flaky-s"), 3));
+  ASSERT_TRUE(answered(id("echo-a"), 1));
+  const auto log = log_of(id("flaky-s"));
+  EXPECT_EQ(log[1].type, "command_failed");
+  EXPECT_EQ(log[2].data, "{\"sum\":2}");
+  EXPECT_EQ(node->counters().dead_letters, 1u);
+}
+
+TEST_F(engine_node_test, a_held_command_keeps_the_order_and_succeeds_in_the_end) {
+  auto node = started(config());
+  flaky::failures_left = 3;
+  submit(id("flaky-s"), "add", R"({"n":1})", false);
+  submit(id("flaky-s"), "fail_some", "{}", false);
+  submit(id("flaky-s"), "add", R"({"n":1})");
+  ASSERT_TRUE(answered(id("flaky-s"), 3));
+  expect_gapless(id("flaky-s"), 3);
+  EXPECT_EQ(log_of(id("flaky-s"))[2].data, "{\"sum\":2}");
+}
+
+TEST_F(engine_node_test, a_command_that_the_store_refuses_is_isolated_and_parked) {
+  auto node = started(config());
+  for (int s = 0; s < 20; ++s) submit(id("echo-" + std::to_string(s)), "say");
+  submit(id("flaky-s"), "add", R"({"n":1})", false);
+  submit(id("flaky-s"), "unstorable", "{}", false);
+  submit(id("flaky-s"), "add", R"({"n":1})");
+  ASSERT_TRUE(answered(id("flaky-s"), 3));
+  EXPECT_EQ(log_of(id("flaky-s"))[1].type, "command_failed");
+  EXPECT_EQ(log_of(id("flaky-s"))[2].data, "{\"sum\":2}");
+  for (int s = 0; s < 20; ++s) ASSERT_TRUE(answered(id("echo-" + std::to_string(s)), 1));
+}
+
+TEST_F(engine_node_test, a_sent_command_arrives_exactly_once) {
+  auto node = started(config());
+  for (int i = 0; i < 10; ++i) submit(id("echo-from"), "send", R"({"to":"flaky-to","type":"add","data":{"n":1}})");
+  ASSERT_TRUE(answered(id("flaky-to"), 10));
+  expect_gapless(id("flaky-to"), 10);
+  EXPECT_EQ(log_of(id("flaky-to")).back().data, "{\"sum\":10}");
+}
+
+TEST_F(engine_node_test, two_engines_over_the_same_sessions_answer_each_command_once) {
+  auto a = started(config());
+  auto b = started(config());
+  for (int round = 0; round < 30; ++round)
+    for (int s = 0; s < 50; ++s) submit(id("flaky-" + std::to_string(s)), "add", R"({"n":1})");
+  for (int s = 0; s < 50; ++s) {
+    ASSERT_TRUE(answered(id("flaky-" + std::to_string(s)), 30));
+    expect_gapless(id("flaky-" + std::to_string(s)), 30);
+    EXPECT_EQ(log_of(id("flaky-" + std::to_string(s))).back().data, "{\"sum\":30}");
+  }
+  EXPECT_GT(a->counters().commands, 0u);
+  EXPECT_GT(b->counters().commands, 0u);
+}
+
+TEST_F(engine_node_test, the_sessions_of_an_engine_that_left_are_served_by_the_other) {
+  auto a = started(config());
+  auto b = started(config());
+  ASSERT_TRUE(eventually(5s, [&] { return a->is_ready() && b->is_ready(); }));
+  EXPECT_TRUE(b->stop(5s));
+  for (int s = 0; s < 50; ++s) submit(id("flaky-" + std::to_string(s)), "add", R"({"n":1})");
+  for (int s = 0; s < 50; ++s) ASSERT_TRUE(answered(id("flaky-" + std::to_string(s)), 1));
+}
+
+/// Loses its connection in every way, in turns.
+class failing_store final : public engine::turn_store {
+ public:
+  failing_store(std::unique_ptr<engine::turn_store> inner, std::shared_ptr<std::atomic<int>> calls)
+      : inner_(std::move(inner)), calls_(std::move(calls)) {}
+  engine::result<engine::turn_claim> claim(const engine::turn_request& r) override {
+    if (++*calls_ % 5 == 0) return engine::fail(engine::errc::connection_lost, "on request");
+    return inner_->claim(r);
+  }
+  engine::result<void> commit(std::span<const engine::session_writes> w) override {
+    switch (++*calls_ % 7) {
+      case 1: inner_->abandon(); return engine::fail(engine::errc::connection_lost, "before COMMIT");
+      case 2: {
+        auto done = inner_->commit(w);
+        if (!done) return done;
+        return engine::fail(engine::errc::commit_in_doubt, "after COMMIT");
+      }
+      case 3: inner_->abandon(); return engine::fail(engine::errc::serialization_failure, "on request");
+      default: return inner_->commit(w);
+    }
+  }
+  void abandon() override { inner_->abandon(); }
+
+ private:
+  std::unique_ptr<engine::turn_store> inner_;
+  std::shared_ptr<std::atomic<int>> calls_;
+};
+
+TEST_F(engine_node_test, lost_connections_before_and_after_commit_neither_lose_nor_double_a_command) {
+  auto c = config();
+  c.node = make_node_name();
+  c.reconnect_wait = 1ms;
+  c.reconnect_wait_max = 2ms;
+  auto calls = std::make_shared<std::atomic<int>>(0);
+  auto node = make(c, [&, calls] {
+    return std::make_unique<failing_store>(storage::memory::make_turn_store(db, c.node), calls);
+  });
+  node->start();
+  ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+  for (int round = 0; round < 20; ++round)
+    for (int s = 0; s < 10; ++s) submit(id("flaky-" + std::to_string(s)), "add", R"({"n":1})");
+  for (int s = 0; s < 10; ++s) {
+    ASSERT_TRUE(answered(id("flaky-" + std::to_string(s)), 20));
+    expect_gapless(id("flaky-" + std::to_string(s)), 20);
+    EXPECT_EQ(log_of(id("flaky-" + std::to_string(s))).back().data, "{\"sum\":20}");
+  }
+  EXPECT_GT(node->counters().turns_aborted, 0u);
+}
+
+TEST_F(engine_node_test, an_update_is_published_only_when_it_is_in_the_log) {
+  auto node = started(config());
+  std::atomic<int> heard = 0, missing = 0;
+  std::mutex mutex;
+  auto reader = storage::memory::make_update_store(db);
+  auto s = bus->on_updates(id("echo-a"), [&](const engine::update_notice& n) {
+    std::lock_guard lock(mutex);
+    if (reader->last(n.session)->update < n.last) ++missing;
+    ++heard;
+  });
+  for (int i = 0; i < 100; ++i) submit(id("echo-a"), "say");
+  ASSERT_TRUE(answered(id("echo-a"), 100));
+  EXPECT_TRUE(eventually(5s, [&] { return heard > 0; }));
+  EXPECT_EQ(missing, 0);
+  EXPECT_TRUE(node->stop(5s));
+}
+
+TEST_F(engine_node_test, stopping_finishes_the_open_turns_and_leaves) {
+  auto node = started(config());
+  for (int i = 0; i < 1000; ++i) submit(id("echo-" + std::to_string(i % 7)), "say");
+  EXPECT_TRUE(node->stop(10s));
+  EXPECT_EQ(fatal, 0);
+}
+
+}  // namespace
+}  // namespace rowcall::actors

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "engine/ports.hpp"
+#include "storage/postgres/stores.hpp"
+
+/// From options to stores and a bus: the one place where a tool meets PostgreSQL and NATS.
+namespace rowcall::tools {
+
+struct connection_options {
+  std::string database_url;                            ///< libpq URI or connection string; empty = not configured
+  std::string nats_url = "nats://127.0.0.1:4222";      ///< one or more servers, separated by commas
+  std::string subject_prefix = "rowcall";              ///< the first token of every NATS subject
+  std::chrono::milliseconds connect_timeout{5'000};    ///< bound on making one connection
+};
+
+/// The configuration of a store. `role` ends up in application_name: "rowcall <role>".
+storage::postgres::store_config store_config_of(const connection_options& options, const std::string& role);
+
+/// Errors: invalid_argument when no database is configured, with what to do.
+engine::result<void> require_database(const connection_options& options);
+
+/// The message for a database that does not answer: where it was looked for (without the password), why, what to do.
+std::string unreachable_database(const connection_options& options, const std::string& reason);
+
+/// Reaches the database and checks that its schema is the one this binary needs.
+/// Errors: invalid_argument (no database configured), unavailable (not reachable; says what to do), schema_mismatch.
+engine::result<void> check_database(const connection_options& options);
+
+/// Connects to NATS in the background: the bus is usable at once and reconnects for ever.
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role);
+
+/// Waits until NATS has answered once. False when it did not within `timeout`; what is published then may be lost, and
+/// the engine's sweep finds the work.
+bool wait_connected(engine::bus& bus, std::chrono::milliseconds timeout);
+
+/// The URL or connection string with the password replaced by `***`, for messages and logs.
+std::string without_password(const std::string& url);
+
+}  // namespace rowcall::tools

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "engine/module.hpp"
+#include "tools/rowcall/exit_code.hpp"
+#include "tools/rowcall/options.hpp"
+
+/// The subcommands, one file each. Each opens what it needs, does its work and returns how it ended.
+namespace rowcall::tools {
+
+exit_code run(const global_options& global, const migrate_options& options);
+exit_code run(const global_options& global, const submit_options& options);
+exit_code run(const global_options& global, const follow_options& options);
+exit_code run(const global_options& global, const status_options& options);
+exit_code run(const global_options& global, const cleanup_options& options);
+exit_code run(const global_options& global, const dead_options& options);
+exit_code run(const global_options& global, const demo_options& options);
+exit_code run(const global_options& global, const chat_options& options);
+/// Takes the modules: it is the only one that runs them.
+exit_code run(const global_options& global, const serve_options& options, engine::module_registry modules);
+
+}  // namespace rowcall::tools

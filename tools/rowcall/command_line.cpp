@@ -1,0 +1,240 @@
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+#include "tools/connect/command_line.hpp"
+#include "tools/connect/duration.hpp"
+#include "tools/rowcall/exit_code.hpp"
+#include "tools/rowcall/options.hpp"
+#include "tools/rowcall/version.hpp"
+
+/// The one table of options. The only file of this folder that includes CLI11 (it takes seconds to compile).
+namespace rowcall::tools {
+namespace {
+
+/// Everything an option can be written to before we know which subcommand was meant.
+struct table {
+  global_options global;
+  migrate_options migrate;
+  submit_options submit;
+  follow_options follow;
+  status_options status;
+  cleanup_options cleanup;
+  dead_options dead;
+  serve_options serve;
+  demo_options demo;
+  chat_options chat;
+};
+
+void add_global(CLI::App& app, global_options& o) {
+  add_connection_options(app, o.connection);
+  app.add_option("--log-level", o.log_level, "what the log on stderr tells")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->type_name("LEVEL")
+      ->capture_default_str();
+  app.add_flag("--json", o.json, "output for scripts: one JSON object a line, on stdout");
+  app.add_option("--data-bytes-max", o.data_bytes_max, "largest data of one command, in bytes")
+      ->check(CLI::Range(std::size_t{2}, std::size_t{16} * 1024 * 1024))
+      ->type_name("BYTES")
+      ->capture_default_str();
+}
+
+void add_migrate(CLI::App& app, migrate_options& o) {
+  auto* sub = app.add_subcommand("migrate", "bring the database schema up to date, or back");
+  sub->require_subcommand(0, 1);
+  sub->add_subcommand("up", "apply all missing migrations (also without a word)")->callback([&o] {
+    o.what = migrate_options::direction::up;
+  });
+  auto* down = sub->add_subcommand("down", "undo the last migration; --to VERSION undoes more (this deletes data)");
+  down->add_option_function<int>("--to", [&o](int version) { o.target = version; }, "undo everything above this version")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("VERSION");
+  down->callback([&o] { o.what = migrate_options::direction::down; });
+  sub->add_subcommand("status", "list the migrations")->callback([&o] { o.what = migrate_options::direction::status; });
+}
+
+void add_submit(CLI::App& app, submit_options& o) {
+  auto* sub = app.add_subcommand("submit", "store one command durably and wake its session");
+  sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
+  sub->add_option("type", o.type, "command type")->required()->type_name("TYPE");
+  sub->add_option("data", o.data, "JSON object; - reads it from stdin, @FILE from a file")->required()->type_name("JSON");
+  sub->add_option_function<std::string>(
+         "-k,--key", [&o](const std::string& key) { o.key = key; },
+         "idempotency key: the same key in the same session is stored once, however often it is submitted")
+      ->type_name("KEY");
+  sub->add_option_function<std::string>(
+         "-w,--wait",
+         [&o](const std::string& text) {
+           if (text == "true" || text.empty()) {
+             o.wait = milliseconds{30'000};
+             return;
+           }
+           auto parsed = parse_duration(text);
+           if (!parsed)
+             throw CLI::ValidationError("--wait", parsed.error().message + " (or put --wait at the end, or write --wait=10s)");
+           o.wait = *parsed;
+         },
+         "wait for the receipt and print its updates; at most this long")
+      ->expected(0, 1)
+      ->type_name("[DURATION=30s]");
+}
+
+void add_follow(CLI::App& app, follow_options& o) {
+  auto* sub = app.add_subcommand("follow", "print a session's updates, from any point, live");
+  sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
+  sub->add_option("-a,--after", o.after, "start after this update seq; 0 is the beginning")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("SEQ")
+      ->capture_default_str();
+  sub->add_option_function<std::uint64_t>("-c,--count", [&o](std::uint64_t n) { o.count = n; }, "end after this many updates")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  sub->add_flag("--once", o.once, "end at the end of the log instead of waiting for more");
+}
+
+void add_status(CLI::App& app, status_options& o) {
+  auto* sub = app.add_subcommand("status", "sessions, pending commands, nodes, retries, dead letters");
+  sub->add_flag("--watch", o.watch, "again and again until Ctrl-C");
+  add_duration_option(*sub, "--interval", o.interval, "how often --watch looks");
+}
+
+void add_cleanup(CLI::App& app, cleanup_options& o) {
+  auto* sub = app.add_subcommand("cleanup", "delete what is processed, old, and below a snapshot");
+  add_duration_option(*sub, "--older-than", o.older_than, "the retention, for example 7d")->required()->default_str("");
+  sub->add_option("--chunk", o.chunk_rows, "rows of one transaction")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
+      ->type_name("ROWS")
+      ->capture_default_str();
+}
+
+void add_dead(CLI::App& app, dead_options& o) {
+  auto* sub = app.add_subcommand("dead", "dead letters: commands that were given up");
+  sub->require_subcommand(1);
+  auto* list = sub->add_subcommand("list", "the newest first");
+  list->callback([&o] { o.what = dead_options::verb::list; });
+  list->add_option("--limit", o.limit, "at most this many")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  list->add_flag("--all", o.all, "resolved ones as well");
+  const auto add = [&](const char* name, const char* description, dead_options::verb verb) {
+    auto* one = sub->add_subcommand(name, description);
+    one->callback([&o, verb] { o.what = verb; });
+    one->add_option("session", o.session, "session id")->required()->type_name("SESSION");
+    one->add_option("command", o.command, "seq of the command")->required()->check(CLI::PositiveNumber)->type_name("SEQ");
+  };
+  add("show", "everything about one", dead_options::verb::show);
+  add("redrive", "submit it again, as a new command that is linked to it", dead_options::verb::redrive);
+  add("drop", "mark it as dealt with", dead_options::verb::drop);
+}
+
+void add_serve(CLI::App& app, serve_options& o) {
+  auto* sub = app.add_subcommand("serve", "run an engine until SIGTERM or Ctrl-C");
+  const auto count = [&](const char* name, auto& value, auto low, auto high, const char* description) {
+    using T = std::decay_t<decltype(value)>;
+    sub->add_option(name, value, description)
+        ->check(CLI::Range(static_cast<T>(low), static_cast<T>(high)))
+        ->type_name("N")
+        ->capture_default_str();
+  };
+  const auto duration = [&](const char* name, milliseconds& value, const char* description) {
+    add_duration_option(*sub, name, value, description);
+  };
+  sub->add_option("--node", o.node, "name of this boot, unique; by default host, pid and a random part")->type_name("NAME");
+  count("--workers", o.workers, 1, 64, "turn workers, each with a thread and a database connection");
+  count("--scheduler-threads", o.scheduler_threads, 0, 256, "threads of the session actors; 0 is one per core");
+  count("--turn-sessions-max", o.turn_sessions_max, 1, 100'000, "sessions of one turn");
+  count("--turn-commands-max", o.turn_commands_max, 1, 1'000'000, "commands of one turn");
+  count("--turn-commands-per-session-max", o.turn_commands_per_session_max, 1, 100'000, "commands of one session in one turn");
+  count("--turn-bytes-max", o.turn_bytes_max, 1'024, 1'000'000'000, "bytes of command data in one turn");
+  duration("--sweep-interval", o.sweep_interval, "how often lost wakes are looked for");
+  duration("--heartbeat-interval", o.heartbeat_interval, "how often this node says that it is alive");
+  duration("--dead-after", o.dead_after, "a node that was silent for this long is dead");
+  duration("--passivate-after", o.passivate_after, "an idle session leaves memory after this");
+  duration("--transaction-timeout", o.transaction_timeout, "a node that is cut off keeps its shards at most this long");
+  duration("--statement-timeout", o.statement_timeout, "bound on one SQL statement");
+  count("--snapshot-interval-updates", o.snapshot_interval_updates, 1, 1'000'000, "updates between two snapshots of a session");
+  count("--retry-attempts-max", o.retry_attempts_max, 1, 1'000, "attempts before a failing command is parked");
+  duration("--retry-base", o.retry_base, "wait before the second attempt; doubled for each further one");
+  duration("--retry-wait-max", o.retry_wait_max, "the longest wait between two attempts");
+  duration("--retention", o.retention, "what is processed and older is deleted; 0 keeps everything");
+  duration("--retention-interval", o.retention_interval, "how often the retention is applied");
+  duration("--stop-timeout", o.stop_timeout, "bound on a graceful stop");
+}
+
+void add_demo(CLI::App& app, demo_options& o) {
+  auto* sub = app.add_subcommand("demo", "play a conversation and a burst of load through a running engine, and check it");
+  sub->add_option("--commands", o.commands, "commands of the burst")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_option("--sessions", o.sessions, "sessions they are spread over")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_option("--in-flight", o.in_flight, "commands that are under way at a time")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_flag("--no-load", o.no_load, "only the conversation");
+  add_duration_option(*sub, "--timeout", o.timeout, "bound on everything");
+}
+
+void add_chat(CLI::App& app, chat_options& o) {
+  auto* sub = app.add_subcommand("chat", "talk to others in rooms, in the terminal");
+  sub->add_option("-u,--user", o.user, "your name: 1 to 32 of A-Z a-z 0-9 _ -")->required()->type_name("NAME");
+  sub->add_option("-r,--room", o.room, "room to enter at once; created when it does not exist")->type_name("ROOM");
+  sub->add_option("--history", o.history, "messages shown on entering a room")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{10'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_flag("--no-colour,--no-color", o.no_colour, "plain text (also with NO_COLOR set)");
+}
+
+int tell(CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+  std::fprintf(stderr, "rowcall: %s\n", error.what());
+  std::fprintf(stderr, "See `rowcall%s%s --help`.\n", app.get_subcommands().empty() ? "" : " ",
+               app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name().c_str());
+  return static_cast<int>(exit_code::usage);
+}
+
+}  // namespace
+
+std::variant<invocation, int> read_command_line(int argc, const char* const* argv) {
+  CLI::App app{"Rowcall: a durable, exactly-once command/update engine on PostgreSQL and NATS.", "rowcall"};
+  table t;
+  app.set_version_flag("--version", std::string{"rowcall "} + version);
+  app.footer(exit_codes_text);  // inherited by the subcommands, like fallthrough
+  app.fallthrough();
+  app.require_subcommand(1);
+  add_global(app, t.global);
+  add_serve(app, t.serve);
+  add_migrate(app, t.migrate);
+  add_submit(app, t.submit);
+  add_follow(app, t.follow);
+  add_status(app, t.status);
+  add_cleanup(app, t.cleanup);
+  add_dead(app, t.dead);
+  add_chat(app, t.chat);
+  add_demo(app, t.demo);
+  finish_options(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return tell(app, error);
+  }
+  const auto& name = app.get_subcommands().front()->get_name();
+  const auto with = [&](auto& options) { return invocation{t.global, options}; };
+  if (name == "serve") return with(t.serve);
+  if (name == "migrate") return with(t.migrate);
+  if (name == "submit") return with(t.submit);
+  if (name == "follow") return with(t.follow);
+  if (name == "status") return with(t.status);
+  if (name == "cleanup") return with(t.cleanup);
+  if (name == "dead") return with(t.dead);
+  if (name == "chat") return with(t.chat);
+  return with(t.demo);
+}
+
+}  // namespace rowcall::tools

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "engine/types.hpp"
+#include "tools/connect/connect.hpp"
+
+/// What the command line, the environment and the configuration file amount to. Plain structs; the defaults are here.
+namespace rowcall::tools {
+
+using std::chrono::milliseconds;
+
+struct global_options {
+  connection_options connection;
+  std::string log_level = "info";  ///< trace, debug, info, warn, error or off; logs go to stderr
+  bool json = false;               ///< output for scripts: one JSON object a line
+  std::size_t data_bytes_max = engine::command_data_bytes_max_default;  ///< of one command's data
+};
+
+struct migrate_options {
+  enum class direction { up, down, status };
+  direction what = direction::up;
+  std::optional<int> target;  ///< down: the version to go back to; without one, the last migration is undone
+};
+
+struct submit_options {
+  std::string session, type, data;
+  std::optional<std::string> key;
+  std::optional<milliseconds> wait;  ///< set: wait for the receipt, at most this long
+};
+
+struct follow_options {
+  std::string session;
+  std::int64_t after = 0;               ///< the update seq after which to start
+  std::optional<std::uint64_t> count;   ///< end after this many updates
+  bool once = false;                    ///< end at the end of the log instead of waiting for more
+};
+
+struct status_options {
+  bool watch = false;
+  milliseconds interval{1'000};
+};
+
+struct cleanup_options {
+  milliseconds older_than{0};
+  std::size_t chunk_rows = 2'000;
+};
+
+struct dead_options {
+  enum class verb { list, show, redrive, drop };
+  verb what = verb::list;
+  std::string session;
+  std::int64_t command = 0;
+  std::size_t limit = 100;
+  bool all = false;  ///< list: resolved ones as well
+};
+
+/// Bounds and times of an engine; see actors/engine_node.hpp for what each does.
+struct serve_options {
+  std::string node;             ///< name of this boot; empty = host name, pid and a random part
+  int workers = 2;              ///< turn workers, each with a thread and a connection of its own
+  int scheduler_threads = 0;    ///< threads of the actors; 0 = one per core
+  std::size_t turn_sessions_max = 1'024;
+  std::size_t turn_commands_max = 4'096;
+  std::size_t turn_commands_per_session_max = 256;
+  std::size_t turn_bytes_max = 4 * 1024 * 1024;
+  milliseconds sweep_interval{1'000};
+  milliseconds heartbeat_interval{250};
+  milliseconds dead_after{750};           ///< a node without a heartbeat for this long is dead
+  milliseconds passivate_after{30'000};   ///< an idle session's state leaves memory
+  milliseconds transaction_timeout{5'000};  ///< a stopped node keeps its shards at most this long
+  milliseconds statement_timeout{30'000};
+  int snapshot_interval_updates = 256;
+  int retry_attempts_max = 10;
+  milliseconds retry_base{100};
+  milliseconds retry_wait_max{60'000};
+  milliseconds retention{0};              ///< 0 = keep everything
+  milliseconds retention_interval{10'000};
+  milliseconds stop_timeout{10'000};      ///< SIGTERM to exit
+};
+
+struct demo_options {
+  bool no_load = false;
+  std::size_t commands = 50'000;
+  std::size_t sessions = 1'000;
+  std::size_t in_flight = 2'000;     ///< commands submitted and not yet seen by their follower
+  milliseconds timeout{120'000};     ///< the whole demo
+};
+
+struct chat_options {
+  std::string user;
+  std::string room;           ///< entered at the start (created when it does not exist); empty = none
+  std::size_t history = 50;   ///< messages shown on entering a room
+  bool no_colour = false;
+};
+
+struct invocation {
+  global_options global;
+  std::variant<migrate_options, submit_options, follow_options, status_options, cleanup_options, dead_options, serve_options,
+               demo_options, chat_options>
+      action;
+};
+
+/// Reads the command line (with environment and configuration file). An int is the exit code of a run that ends here:
+/// help, version, or an error that has been told.
+std::variant<invocation, int> read_command_line(int argc, const char* const* argv);
+
+}  // namespace rowcall::tools

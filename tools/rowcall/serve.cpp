@@ -1,0 +1,155 @@
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include "actors/engine_node.hpp"
+#include "tools/connect/duration.hpp"
+#include "tools/rowcall/actions.hpp"
+#include "tools/rowcall/stop_signal.hpp"
+#include "tools/rowcall/version.hpp"
+
+/// The composition root of an engine: options to configuration, adapters to ports, start, signal, stop.
+namespace rowcall::tools {
+namespace {
+
+actors::node_config node_config_of(const serve_options& o) {
+  actors::node_config c;
+  c.node = o.node.empty() ? actors::make_node_name() : o.node;
+  c.turn_workers = o.workers;
+  c.actor_threads = o.scheduler_threads > 0 ? o.scheduler_threads
+                                            : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 64);
+  c.limits = {o.turn_sessions_max, o.turn_commands_per_session_max, o.turn_commands_max, o.turn_bytes_max};
+  c.directory.passivate_after = o.passivate_after;
+  c.session.retry = {o.retry_attempts_max, o.retry_base, o.retry_wait_max};
+  c.session.snapshot_interval_updates = o.snapshot_interval_updates;
+  c.sweep_interval = o.sweep_interval;
+  c.heartbeat_interval = o.heartbeat_interval;
+  c.dead_after = o.dead_after;
+  c.retention = std::chrono::duration_cast<std::chrono::seconds>(o.retention);
+  c.retention_interval = o.retention_interval;
+  return c;
+}
+
+storage::postgres::store_config turn_store_config_of(const global_options& global, const serve_options& o) {
+  auto c = store_config_of(global.connection, "serve");
+  c.transaction_timeout = o.transaction_timeout;
+  c.statement_timeout = o.statement_timeout;
+  return c;
+}
+
+void log(engine::log_level level, std::string_view text) {
+  switch (level) {
+    case engine::log_level::debug: spdlog::debug("{}", text); return;
+    case engine::log_level::info: spdlog::info("{}", text); return;
+    case engine::log_level::warning: spdlog::warn("{}", text); return;
+    case engine::log_level::error: spdlog::error("{}", text); return;
+  }
+}
+
+/// Waits for a database with the right schema: a service may start before its database does. An error is final;
+/// `stop` ends the wait with success.
+engine::result<void> await_database(const global_options& global, stop_signal& stop) {
+  constexpr milliseconds wait_max{2'000};
+  for (milliseconds wait{100};; wait = std::min(wait * 2, wait_max)) {
+    auto checked = check_database(global.connection);
+    if (checked || checked.error().code != engine::errc::unavailable) return checked;
+    spdlog::warn("{} Trying again.", checked.error().message);
+    if (stop.wait_for(wait)) return {};
+  }
+}
+
+/// Ends the process when a stop takes longer than its bound: the database recovers what was open.
+class stop_bound {
+ public:
+  explicit stop_bound(milliseconds bound)
+      : thread_([this, bound] {
+          std::unique_lock lock{mutex_};
+          if (done_.wait_for(lock, bound, [this] { return is_done_; })) return;
+          spdlog::error("the stop took longer than {}: ending the process, the database recovers", format_duration(bound));
+          _exit(static_cast<int>(exit_code::failed));
+        }) {}
+  ~stop_bound() {
+    {
+      const std::lock_guard lock{mutex_};
+      is_done_ = true;
+    }
+    done_.notify_all();
+    thread_.join();
+  }
+  stop_bound(const stop_bound&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable done_;
+  bool is_done_ = false;
+  std::thread thread_;  // last: starts when the rest is there
+};
+
+/// Until a signal: tells when the engine becomes ready, and when it stops being so.
+void report_until_stopped(const actors::engine_node& node, stop_signal& stop) {
+  bool was_ready = false;
+  while (!stop.wait_for(milliseconds{200})) {
+    const bool ready = node.is_ready();
+    if (ready == was_ready) continue;
+    was_ready = ready;
+    if (ready)
+      spdlog::info("ready");
+    else
+      spdlog::warn("not ready: the database can not be reached; reconnecting");
+  }
+}
+
+}  // namespace
+
+exit_code run(const global_options& global, const serve_options& options, engine::module_registry modules) {
+  const auto config = node_config_of(options);
+  if (auto valid = actors::validate(config); !valid) return fail_with(valid.error());
+  if (auto configured = require_database(global.connection); !configured) return fail_with(configured.error());
+  stop_signal stop;
+  if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
+  if (stop.is_stopped()) return exit_code::ok;
+  auto bus = open_bus(global.connection, "serve");
+  if (!bus) return fail_with(bus.error());
+
+  std::atomic<bool> has_died{false};
+  actors::node_ports ports;
+  ports.make_turn_store = [&] {
+    return storage::postgres::make_turn_store(turn_store_config_of(global, options), config.node);
+  };
+  ports.nodes = storage::postgres::make_node_store(store_config_of(global.connection, "serve"));
+  ports.bus = bus->get();
+  ports.modules = &modules;
+  ports.clock = actors::make_steady_clock();
+  ports.log = log;
+  ports.on_fatal = [&](std::string_view what) {
+    spdlog::error("fatal: {}", what);
+    has_died = true;
+    kill(getpid(), SIGTERM);  // the main thread waits for signals only
+  };
+  actors::engine_node node{config, std::move(ports)};
+
+  std::string kinds;
+  for (const auto& kind : modules.kinds()) kinds += (kinds.empty() ? "" : " ") + kind;
+  spdlog::info("rowcall {} node {}: kinds {}; {} turn workers; database {}; NATS {}", version, config.node, kinds,
+               config.turn_workers, without_password(global.connection.database_url),
+               without_password(global.connection.nats_url));
+  node.start();
+  report_until_stopped(node, stop);
+
+  spdlog::info("stopping");
+  const stop_bound bound{options.stop_timeout + milliseconds{1'000}};
+  const bool in_time = node.stop(options.stop_timeout);
+  if (!in_time) spdlog::warn("not everything ended in time; the database recovers what was open");
+  const auto& m = node.counters();
+  spdlog::info("stopped: {} commands and {} updates in {} turns", m.commands.load(), m.updates.load(), m.turns.load());
+  return has_died ? exit_code::failed : exit_code::ok;
+}
+
+}  // namespace rowcall::tools
