@@ -61,9 +61,9 @@ TEST_F(chat_test, writes_its_rows_and_leaves_the_times_to_the_database) {
     EXPECT_EQ(row.columns, columns);
     EXPECT_EQ(row.values, values);
   };
-  expect(rows[0], "chats", mode::append, {"chat_id", "name"}, {"chat-1", "Tea"});
-  expect(rows[1], "members", mode::append, {"chat_id", "user_id"}, {"chat-1", "ann"});
-  expect(rows[2], "members", mode::append, {"chat_id", "user_id"}, {"chat-1", "bob"});
+  expect(rows[0], "chats", mode::upsert, {"chat_id", "name"}, {"chat-1", "Tea"});
+  expect(rows[1], "members", mode::upsert, {"chat_id", "user_id"}, {"chat-1", "ann"});
+  expect(rows[2], "members", mode::upsert, {"chat_id", "user_id"}, {"chat-1", "bob"});
   expect(rows[3], "messages", mode::append, {"chat_id", "message_id", "text", "sender"},
          {"chat-1", "4", "hello", "bob"});
   expect(rows[4], "chats", mode::upsert, {"chat_id", "name"}, {"chat-1", "Coffee"});
