@@ -102,10 +102,12 @@ bool has_nul(const value& v) {
   switch (v.type()) {
     case element_type::STRING:
       return v.get_string().value_unsafe().find('\0') != std::string_view::npos;
-    case element_type::ARRAY:
-      for (const value item : v.get_array().value_unsafe())
+    case element_type::ARRAY: {
+      const simdjson::dom::array items = v.get_array().value_unsafe();  // the result itself is a temporary
+      for (const value item : items)
         if (has_nul(item)) return true;
       return false;
+    }
     case element_type::OBJECT:
       return has_nul(v.get_object().value_unsafe());
     default:

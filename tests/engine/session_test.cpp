@@ -538,7 +538,7 @@ TEST_F(session_test, takes_a_snapshot_when_enough_updates_were_folded) {
 TEST_F(session_test, counts_from_the_snapshot_that_it_was_loaded_from) {
   config_->snapshot_interval_updates = 4;
   session_image image;
-  image.snapshot = snapshot_row{{10}, {10}, R"({"applied":10})"};
+  image.snapshot = snapshot_row{{10}, {10}, R"({"applied":100})"};
   image.cursor = {{10}, {10}};
   load(image);
   EXPECT_FALSE(decide({"two", "tell"}).writes.snapshot);
