@@ -163,8 +163,7 @@ TEST_P(concurrency_conformance, claimers_over_the_same_sessions_answer_each_comm
   std::vector<std::future<std::int64_t>> threads;
   for (int n = 0; n < nodes; ++n)
     threads.push_back(std::async(std::launch::async, [&, n] {
-      // Two of them are of one node: a shard is in one turn at a time there too.
-      serving_node node(turns("n" + std::to_string(n / 2) + "-" + std::to_string(n)), sessions, static_cast<unsigned>(n));
+      serving_node node(turns("n" + std::to_string(n)), sessions, static_cast<unsigned>(n));
       node.run_until([&] { return is_done.load(); });
       return node.answered();
     }));
