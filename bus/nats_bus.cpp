@@ -69,7 +69,7 @@ struct registry {
 
   template <class Gates, class... Args>
   void call(const Gates& gates, const Args&... args) {
-    for (const auto& gate : *gates.all()) call_one(*gate, args...);
+    gates.for_each([&](auto& gate) { call_one(gate, args...); });
   }
   template <class Gate, class... Args>
   void call_one(Gate& gate, const Args&... args) {
