@@ -70,15 +70,13 @@ void chat_line_editor::control(char byte, std::vector<event>& events) {
   switch (byte) {
     case '\r':
     case '\n':
-      if (!text_.empty() && (history_.empty() || history_.back() != text_)) {
-        history_.push_back(text_);
-        if (history_.size() > history_lines_max) history_.pop_front();
-      }
+      remember();
       events.push_back({event::kind::line, std::move(text_)});
       erase(0, std::string::npos);
       recalled_ = history_.size();
       return;
     case ctrl('C'):
+      remember();  // given up, but not lost
       events.push_back({event::kind::interrupt, std::move(text_)});
       erase(0, std::string::npos);
       recalled_ = history_.size();
@@ -161,6 +159,12 @@ std::size_t chat_line_editor::word_after() const {
 void chat_line_editor::erase(std::size_t from, std::size_t to) {
   if (from < text_.size()) text_.erase(from, to == std::string::npos ? to : to - from);
   cursor_ = std::min(from, text_.size());
+}
+
+void chat_line_editor::remember() {
+  if (text_.empty() || (!history_.empty() && history_.back() == text_)) return;
+  history_.push_back(text_);
+  if (history_.size() > history_lines_max) history_.pop_front();
 }
 
 void chat_line_editor::recall(std::ptrdiff_t step) {

@@ -49,6 +49,7 @@ class chat_line_editor {
   std::size_t word_before() const;
   std::size_t word_after() const;
   void erase(std::size_t from, std::size_t to);
+  void remember();
   void recall(std::ptrdiff_t step);
 
   std::string text_;

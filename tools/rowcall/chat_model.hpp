@@ -75,6 +75,8 @@ class chat_model {
   std::vector<std::string> pending() const;
   /// Something typed has not had its effect yet.
   bool is_busy() const { return !outbox_.empty() || !deferred_.empty() || is_entering(); }
+  /// Lines that wait for something; the reader of a pipe stops at a bound.
+  std::size_t backlog() const { return outbox_.size() + deferred_.size(); }
   /// The head of the outbox is to be tried again later.
   bool wants_retry() const { return retry_wanted_; }
   /// Stored, and no answer yet: the engine's turn.
