@@ -275,7 +275,8 @@ void runner::do_periodic_work() {
     next_second_ += second;
     if (observers_.on_second) observers_.on_second(p);
   }
-  if (plan_.reconnect_interval.count() > 0 && phase_ == "load" && now() >= next_reconnect_) {
+  if (plan_.reconnect_interval.count() > 0 && phase_ == "load" && now() >= next_reconnect_ &&
+      next_reconnect_ < profile_.total()) {
     next_reconnect_ += plan_.reconnect_interval;
     target_.reconnect([this, is_retired = is_retired_, ids = ids_] {
       std::vector<position> where;
