@@ -61,9 +61,11 @@ enum class failure_policy {
 /// A row of a table of the module's own, written in the turn's transaction.
 /// Tables and columns are declared in storage (a migration); values are text or null.
 struct domain_row {
-  /// upsert: on the table's primary key. remove: the row whose primary key is `columns` = `values`, if there is one.
+  /// append: the key is new. upsert: on the table's primary key. remove: the row whose primary key is `columns` =
+  /// `values`, if there is one. Upserts and removes of one key take effect in the order written; use no append for a
+  /// key that may come back.
   enum class write_mode { append, upsert, remove };
-  std::string table;                         ///< "chats", "messages": without the schema
+  std::string table;  ///< "chats", "messages": without the schema
   std::vector<std::string> columns;
   std::vector<std::optional<std::string>> values;  ///< as many as columns; text that PostgreSQL casts
   write_mode mode = write_mode::append;
@@ -170,7 +172,9 @@ class module_of final : public module {
     return h;
   }
   failure_policy on_failure(std::string_view type) const override {
-    if constexpr (requires { { M::on_failure(type) } -> std::same_as<failure_policy>; })
+    if constexpr (requires {
+                    { M::on_failure(type) } -> std::same_as<failure_policy>;
+                  })
       return M::on_failure(type);
     else
       return failure_policy::hold;

@@ -51,8 +51,9 @@ void tell(decision& d, const command& c, const request& r, std::string_view type
   d.send(r.user, type, std::move(note).str());
 }
 
-domain_row chats_row(const command& c, std::string_view name, domain_row::write_mode mode) {
-  return {"chats", {"chat_id", "name"}, {c.session.str(), std::string{name}}, mode};
+// What stands in `chats` and `members` changes: rows of one turn are written by key, so that its last one counts.
+domain_row chats_row(const command& c, std::string_view name) {
+  return {"chats", {"chat_id", "name"}, {c.session.str(), std::string{name}}, domain_row::write_mode::upsert};
 }
 
 domain_row members_row(const command& c, const request& r, domain_row::write_mode mode) {
@@ -64,8 +65,8 @@ decision create(const chat::state& s, const command& c, const request& r) {
   const auto name = internal::name_at(c.data);
   if (!name) return refuse(c, r, name.error().message);
   decision d;
-  d.emit("chat_created", about(c, "name", *name, r)).write(chats_row(c, *name, domain_row::write_mode::append));
-  d.emit("member_joined", about(c, {}, {}, r)).write(members_row(c, r, domain_row::write_mode::append));
+  d.emit("chat_created", about(c, "name", *name, r)).write(chats_row(c, *name));
+  d.emit("member_joined", about(c, {}, {}, r)).write(members_row(c, r, domain_row::write_mode::upsert));
   tell(d, c, r, "chat_joined", *name);
   return d;
 }
@@ -75,7 +76,7 @@ decision join(const chat::state& s, const command& c, const request& r) {
   if (!s.members.contains(r.user_id)) {
     if (s.members.size() >= chat::members_max)
       return refuse(c, r, "the chat is full: it has " + std::to_string(chat::members_max) + " members");
-    d.emit("member_joined", about(c, {}, {}, r)).write(members_row(c, r, domain_row::write_mode::append));
+    d.emit("member_joined", about(c, {}, {}, r)).write(members_row(c, r, domain_row::write_mode::upsert));
   }
   tell(d, c, r, "chat_joined", s.name);  // also when he is in already: his own log may not say so yet
   return d;
@@ -92,7 +93,7 @@ decision rename(const chat::state&, const command& c, const request& r) {
   const auto name = internal::name_at(c.data);
   if (!name) return refuse(c, r, name.error().message);
   decision d;
-  d.emit("chat_renamed", about(c, "name", *name, r)).write(chats_row(c, *name, domain_row::write_mode::upsert));
+  d.emit("chat_renamed", about(c, "name", *name, r)).write(chats_row(c, *name));
   return d;
 }
 

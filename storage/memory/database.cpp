@@ -172,10 +172,12 @@ result<turn_claim> database::claim(const std::string& node, const turn_request& 
     const bool waits = s->retry && s->retry->due > turn.now;
     for (auto c = s->commands.upper_bound(cursor->command); c != s->commands.end() && !waits; ++c) {
       const auto& row = c->second.row;
+      out.has_more = out.commands.size() >= request.limits.commands_per_session_max;
+      if (out.has_more) break;
       is_full = commands >= request.limits.commands_max ||
                 (commands > 0 && command_bytes + row.data.size() > request.limits.data_bytes_max);
-      out.has_more = is_full || out.commands.size() >= request.limits.commands_per_session_max;
-      if (out.has_more) break;
+      out.has_more = is_full;
+      if (is_full) break;
       out.commands.push_back(row);
       commands += 1;
       command_bytes += row.data.size();
@@ -356,7 +358,7 @@ std::vector<pending_session> database::pending_after(const std::vector<std::stri
     if (std::find(kinds.begin(), kinds.end(), it->kind()) == kinds.end()) continue;
     const auto& s = sessions_.at(*it);
     if (s.retry && s.retry->due > at) continue;
-    found.push_back({*it, s.last_command()});
+    found.push_back({*it, s.last_command(), s.cursor().command});
   }
   return found;
 }
