@@ -111,12 +111,10 @@ engine::result<void> runner::open_sessions(std::size_t until) {
       if (!cursor) return tl::make_unexpected(cursor.error());
       at = *cursor;
     }
-    {
-      const std::lock_guard lock(mutex_);
-      verifier_.open(id.str(), at);
-      in_flight_of_session_.push_back(0);
-    }
     added.push_back({static_cast<session_index>(i), id, at.update});
+    const std::lock_guard lock(mutex_);
+    verifier_.open(id.str(), at);
+    in_flight_of_session_.push_back(0);
     ids_.push_back(std::move(id));
     is_retired_.push_back(false);
   }
@@ -278,13 +276,13 @@ void runner::do_periodic_work() {
   if (plan_.reconnect_interval.count() > 0 && phase_ == "load" && now() >= next_reconnect_ &&
       next_reconnect_ < profile_.total()) {
     next_reconnect_ += plan_.reconnect_interval;
-    target_.reconnect([this, is_retired = is_retired_, ids = ids_] {
+    target_.reconnect([this] {
       std::vector<position> where;
       const std::lock_guard lock(mutex_);
-      for (std::size_t i = 0; i < ids.size(); ++i)
-        if (!is_retired[i]) {
+      for (std::size_t i = 0; i < ids_.size(); ++i)
+        if (!is_retired_[i]) {
           const auto index = static_cast<session_index>(i);
-          where.push_back({index, ids[i], verifier_.position(index)});
+          where.push_back({index, ids_[i], verifier_.position(index)});
         }
       return where;
     });
@@ -310,11 +308,11 @@ void runner::retire_sessions() {
     std::erase_if(retiring_, [&](session_index s) {
       if (verifier_.outstanding(s) != 0 || in_flight_of_session_[s] != 0) return false;
       verifier_.close(s);
+      is_retired_[s] = true;
       gone.push_back({s, ids_[s], {}});
       return true;
     });
   }
-  for (const position& p : gone) is_retired_[p.index] = true;
   if (!gone.empty()) target_.unfollow(gone);
 }
 

@@ -116,8 +116,6 @@ class runner {
   // The runner's thread only.
   nanoseconds origin_{0}, next_second_{0}, next_reconnect_{0}, load_end_{0};
   std::string phase_ = "prepare";
-  std::vector<engine::session_id> ids_;
-  std::vector<bool> is_retired_;
   std::vector<session_index> retiring_;
   std::uint64_t sent_ = 0, digest_ = 0;
   cpu_usage cpu_;
@@ -127,6 +125,8 @@ class runner {
   // Shared with the callbacks.
   std::mutex mutex_;
   verifier verifier_;
+  std::vector<engine::session_id> ids_;   ///< changed by the runner's thread only, which may read without the mutex
+  std::vector<bool> is_retired_;
   latency_ledger ledger_;
   std::vector<std::uint32_t> in_flight_of_session_;
   std::optional<recorder> recorder_;
