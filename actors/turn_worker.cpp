@@ -88,12 +88,13 @@ void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
   report(self, std::move(r), why.code != engine::errc::fenced);
 }
 
-engine::update_notice notice_of(engine::session_writes& w) {
+engine::update_notice notice_of(engine::session_writes& w, engine::db_time committed_at) {
   engine::update_notice n;
   n.session = w.session;
   n.first = w.updates.front().seq;
   n.last = w.updates.back().seq;
   n.updates = std::move(w.updates);
+  for (auto& u : n.updates) u.created_at = committed_at;
   return n;
 }
 
@@ -147,7 +148,7 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
     counters.dead_letters += w.dead_letters.size();
     if (w.retry == engine::session_writes::retry_change::put) ++counters.retries;
     for (const auto& s : w.sends) r->wakes.push_back({s.command.target, {}});
-    if (!w.updates.empty()) notices.push_back(notice_of(w));
+    if (!w.updates.empty()) notices.push_back(notice_of(w, t->claim.now));
   }
   ++counters.turns;
   if (writes.empty()) ++counters.turns_empty;

@@ -25,9 +25,7 @@ struct registry {
 class local_bus final : public engine::bus {
  public:
   void publish(std::span<const wake> wakes) override {
-    const auto gates = registry_->wakes.all();
-    for (const auto& w : wakes)
-      for (const auto& gate : *gates) gate->call(w);
+    for (const auto& w : wakes) registry_->wakes.for_each([&](auto& gate) { gate.call(w); });
   }
 
   void publish(std::span<const update_notice> notices) override {
@@ -38,7 +36,7 @@ class local_bus final : public engine::bus {
         if (const auto it = registry_->updates.find(notice.session); it != registry_->updates.end()) found = it->second;
       }
       if (!found) continue;
-      for (const auto& gate : *found->all()) gate->call(notice);
+      found->for_each([&](auto& gate) { gate.call(notice); });
     }
   }
 

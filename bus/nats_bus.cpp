@@ -49,6 +49,13 @@ struct topic {
   wake_gates wakes;
   update_gates updates;
   natsSubscription* subscription = nullptr;
+  /// nats.c still delivers what had piled up, and on the thread that serves other topics too: dropped unread.
+  std::atomic<bool> is_ended{false};
+
+  void end() {
+    is_ended = true;
+    natsSubscription_Destroy(subscription);
+  }
 };
 
 /// What callbacks and subscriptions share with the bus; outlives it as long as one of them is left.
@@ -69,7 +76,7 @@ struct registry {
 
   template <class Gates, class... Args>
   void call(const Gates& gates, const Args&... args) {
-    for (const auto& gate : *gates.all()) call_one(*gate, args...);
+    gates.for_each([&](auto& gate) { call_one(gate, args...); });
   }
   template <class Gate, class... Args>
   void call_one(Gate& gate, const Args&... args) {
@@ -98,6 +105,7 @@ struct delivery {
   }
 
   void receive(std::string_view subject, std::string_view payload) {
+    if (to->is_ended) return;
     thread_local engine::json::parser parser;
     if (to->session) {
       auto notice = decode_updates(*to->session, payload, parser);
@@ -154,7 +162,7 @@ class nats_bus final : public engine::bus {
       for (auto& [session, t] : shared_->updates) topics.push_back(std::move(t));
       shared_->updates.clear();
     }
-    for (const auto& t : topics) natsSubscription_Destroy(t->subscription);
+    for (const auto& t : topics) t->end();
     burst_.reset();
     latency_.reset();
     std::unique_lock lock{shared_->deliveries_mutex};
@@ -162,7 +170,7 @@ class nats_bus final : public engine::bus {
   }
 
   void publish(std::span<const wake> wakes) override {
-    if (wakes.empty()) return;
+    if (wakes.empty() || !may_publish(wakes.size())) return;
     auto& connection = connection_for(wakes.size());
     auto subject = shared_->wake_prefix;
     for (const auto& w : wakes) {
@@ -173,12 +181,8 @@ class nats_bus final : public engine::bus {
   }
 
   void publish(std::span<const update_notice> notices) override {
-    if (notices.empty()) return;
+    if (notices.empty() || !may_publish(notices.size())) return;
     auto& connection = connection_for(notices.size());
-    if (!connection.is_connected()) {
-      shared_->counters.publications_dropped += static_cast<std::int64_t>(notices.size());
-      return;
-    }
     auto subject = shared_->updates_prefix;
     for (const auto& notice : notices) {
       subject.resize(shared_->updates_prefix.size());
@@ -204,7 +208,7 @@ class nats_bus final : public engine::bus {
         const std::lock_guard lock{shared->mutex};
         if (shared->wakes && shared->wakes->wakes.remove(gate)) unused = std::move(shared->wakes);
       }
-      if (unused) natsSubscription_Destroy(unused->subscription);
+      if (unused) unused->end();
       gate->close();
     });
   }
@@ -230,7 +234,7 @@ class nats_bus final : public engine::bus {
           shared->updates.erase(it);
         }
       }
-      if (unused) natsSubscription_Destroy(unused->subscription);
+      if (unused) unused->end();
       gate->close();
     });
   }
@@ -265,6 +269,12 @@ class nats_bus final : public engine::bus {
   }
 
  private:
+  bool may_publish(std::size_t messages) {
+    if (is_connected()) return true;
+    shared_->counters.publications_dropped += static_cast<std::int64_t>(messages);
+    return false;
+  }
+
   /// The buffered connection is made by the first burst, in the background; until it is there, all go the same way.
   nats_connection& connection_for(std::size_t messages) {
     if (messages < config_.burst_messages_min) return *latency_;
@@ -386,9 +396,25 @@ bool is_valid_prefix(std::string_view prefix) {
   });
 }
 
+/// One address or several with commas between. nats.c takes nearly anything for a host name and would try for ever.
+bool is_valid_url(std::string_view urls) {
+  while (true) {
+    const auto comma = urls.find(',');
+    auto url = urls.substr(0, comma);
+    for (const std::string_view scheme : {"nats://", "tls://"})
+      if (url.starts_with(scheme)) url.remove_prefix(scheme.size());
+    const bool is_plain = std::all_of(url.begin(), url.end(), [](unsigned char c) { return c > ' ' && c != 0x7f && c != '/'; });
+    if (url.empty() || !is_plain) return false;
+    if (comma == std::string_view::npos) return true;
+    urls.remove_prefix(comma + 1);
+  }
+}
+
 }  // namespace
 
 engine::result<std::unique_ptr<engine::bus>> connect_nats(nats_config config) {
+  if (!is_valid_url(config.url))
+    return fail(errc::invalid_argument, "this is no NATS URL: '" + config.url + "'; an example: nats://127.0.0.1:4222");
   if (!is_valid_prefix(config.subject_prefix))
     return fail(errc::invalid_argument, "a subject prefix is 1 to 64 of A-Z a-z 0-9 _ - in tokens joined by single dots");
   if (config.connect_timeout <= milliseconds{0} || config.reconnect_wait <= milliseconds{0} ||

@@ -83,9 +83,14 @@ class callback_list {
     return gates_->empty();
   }
 
-  std::shared_ptr<const gates> all() const {
-    const std::lock_guard lock{mutex_};
-    return gates_;
+  template <class Visitor>
+  void for_each(Visitor&& visit) const {
+    std::shared_ptr<const gates> now;
+    {
+      const std::lock_guard lock{mutex_};
+      now = gates_;
+    }
+    for (const auto& g : *now) visit(*g);
   }
 
  private:

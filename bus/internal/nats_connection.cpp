@@ -75,16 +75,14 @@ engine::result<std::unique_ptr<nats_connection>> nats_connection::open(const nat
   if (natsOptions_Create(&created) != NATS_OK) return fail(errc::internal, "nats.c can not start");
   const std::unique_ptr<natsOptions, options_deleter> options{created};
   auto* const o = options.get();
-  const auto url_status = natsOptions_SetURL(o, config.url.c_str());
-  if (url_status != NATS_OK) return fail(errc::invalid_argument, "this is no NATS URL: " + config.url);
   for (const auto status : {
+           natsOptions_SetURL(o, config.url.c_str()),
            natsOptions_SetName(o, config.name.c_str()),
            natsOptions_SetTimeout(o, config.connect_timeout.count()),
            natsOptions_SetAllowReconnect(o, true),
            natsOptions_SetMaxReconnect(o, -1),
            natsOptions_SetCustomReconnectDelay(o, &state::reconnect_delay, s.get()),
            natsOptions_SetReconnectBufSize(o, reconnect_buffer_bytes),
-           natsOptions_SetRetryOnFailedConnect(o, true, &state::connected, s.get()),
            natsOptions_SetReconnectedCB(o, &state::connected, s.get()),
            natsOptions_SetDisconnectedCB(o, &state::disconnected, s.get()),
            natsOptions_SetClosedCB(o, &state::closed, s.get()),
@@ -95,22 +93,25 @@ engine::result<std::unique_ptr<nats_connection>> nats_connection::open(const nat
            natsOptions_SetPingInterval(o, ping_interval.count()),
            natsOptions_SetMaxPingsOut(o, pings_unanswered_max),
        })
-    if (status != NATS_OK) return fail(errc::invalid_argument, std::string{"NATS options: "} + natsStatus_GetText(status));
+    if (status != NATS_OK)
+      return fail(errc::invalid_argument, "NATS at " + config.url + ": " + natsStatus_GetText(status));
 
   auto connection = std::unique_ptr<nats_connection>{new nats_connection{std::move(s)}};
   auto& held = *connection->state_;
-  switch (const auto status = natsConnection_Connect(&held.handle, o)) {
-    case NATS_OK:
-      held.refresh(held.handle);
-      return connection;
-    case NATS_NOT_YET_CONNECTED:
-      return connection;
-    case NATS_CONNECTION_AUTH_FAILED:
-    case NATS_NOT_PERMITTED:
-      return fail(errc::unavailable, "NATS at " + config.url + " refused the credentials");
-    default:
-      return fail(errc::invalid_argument, "NATS at " + config.url + ": " + natsStatus_GetText(status));
+  // Once without "retry": only so does nats.c say that it was the credentials.
+  auto status = natsConnection_Connect(&held.handle, o);
+  if (status == NATS_CONNECTION_AUTH_FAILED || status == NATS_NOT_PERMITTED)
+    return fail(errc::unavailable, "NATS at " + config.url + " refused the credentials");
+  if (status != NATS_OK) {
+    natsOptions_SetRetryOnFailedConnect(o, true, &state::connected, &held);
+    status = natsConnection_Connect(&held.handle, o);
   }
+  if (status == NATS_OK) {
+    held.refresh(held.handle);
+    return connection;
+  }
+  if (status == NATS_NOT_YET_CONNECTED) return connection;
+  return fail(errc::invalid_argument, "NATS at " + config.url + ": " + natsStatus_GetText(status));
 }
 
 nats_connection::~nats_connection() {

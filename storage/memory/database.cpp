@@ -172,10 +172,12 @@ result<turn_claim> database::claim(const std::string& node, const turn_request& 
     const bool waits = s->retry && s->retry->due > turn.now;
     for (auto c = s->commands.upper_bound(cursor->command); c != s->commands.end() && !waits; ++c) {
       const auto& row = c->second.row;
+      out.has_more = out.commands.size() >= request.limits.commands_per_session_max;
+      if (out.has_more) break;
       is_full = commands >= request.limits.commands_max ||
                 (commands > 0 && command_bytes + row.data.size() > request.limits.data_bytes_max);
-      out.has_more = is_full || out.commands.size() >= request.limits.commands_per_session_max;
-      if (out.has_more) break;
+      out.has_more = is_full;
+      if (is_full) break;
       out.commands.push_back(row);
       commands += 1;
       command_bytes += row.data.size();
@@ -218,7 +220,7 @@ result<std::vector<std::optional<std::string>>> database::key_of(const domain_ro
 result<void> database::check(std::span<const session_writes> writes) const {
   std::set<std::pair<session_id, update_seq>> updates, snapshots;
   std::set<letter_key> letters;
-  std::set<std::pair<std::string, std::vector<std::optional<std::string>>>> rows;
+  std::map<std::pair<std::string, std::vector<std::optional<std::string>>>, bool> rows;  ///< there, after those before
   for (const auto& w : writes) {
     const auto* s = find(w.session);
     for (const auto& u : w.updates)
@@ -234,9 +236,10 @@ result<void> database::check(std::span<const session_writes> writes) const {
     for (const auto& r : w.rows) {
       auto key = key_of(r);
       if (!key) return tl::make_unexpected(key.error());
-      const bool is_new = !tables_.at(r.table).rows.contains(*key) && rows.emplace(r.table, *key).second;
-      if (!is_new && r.mode == domain_row::write_mode::append)
+      auto& is_there = rows.try_emplace({r.table, *key}, tables_.at(r.table).rows.contains(*key)).first->second;
+      if (is_there && r.mode == domain_row::write_mode::append)
         return fail(errc::internal, "a row of " + r.table + " has a primary key that is there already");
+      is_there = r.mode != domain_row::write_mode::remove;
     }
     if (w.retry == session_writes::retry_change::put && !w.retry_put)
       return fail(errc::internal, "the writes of " + w.session.str() + " put a retry row without one");
@@ -267,7 +270,12 @@ result<void> database::commit(turn_id id, std::span<const session_writes> writes
       s.updates.emplace(u.seq, std::move(u));
     }
     for (const auto& r : w.rows) {
-      auto& record = tables_.at(r.table).rows[*key_of(r)];
+      auto& rows = tables_.at(r.table).rows;
+      if (r.mode == domain_row::write_mode::remove) {
+        rows.erase(*key_of(r));
+        continue;
+      }
+      auto& record = rows[*key_of(r)];
       for (std::size_t i = 0; i < r.columns.size(); ++i) record[r.columns[i]] = r.values[i];
     }
     if (w.snapshot) s.snapshots.emplace(w.snapshot->seq, snapshot_record{*w.snapshot, at});
@@ -356,7 +364,7 @@ std::vector<pending_session> database::pending_after(const std::vector<std::stri
     if (std::find(kinds.begin(), kinds.end(), it->kind()) == kinds.end()) continue;
     const auto& s = sessions_.at(*it);
     if (s.retry && s.retry->due > at) continue;
-    found.push_back({*it, s.last_command()});
+    found.push_back({*it, s.last_command(), s.cursor().command});
   }
   return found;
 }

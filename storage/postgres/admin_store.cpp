@@ -1,1 +1,102 @@
+#include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/link.hpp"
+#include "storage/postgres/internal/nodes.hpp"
+#include "storage/postgres/internal/rows.hpp"
 #include "storage/postgres/stores.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+using namespace engine;
+using internal::call;
+
+/// Rows that a status reads at most of each growing table.
+constexpr std::int64_t status_rows_max = 200'000;
+constexpr std::int64_t node_dead_after_ms = 5'000;
+
+result<dead_letter> letter(const pqxx::row& row) {
+  auto session = session_id::parse(internal::text(row[0]));
+  if (!session) return tl::make_unexpected(session.error());
+  return dead_letter{*std::move(session),
+                     {internal::number(row[1])},
+                     internal::string(row[2]),
+                     internal::string(row[3]),
+                     internal::string(row[4]),
+                     static_cast<int>(internal::number(row[5])),
+                     internal::time_us(row[6]),
+                     internal::string(row[7])};
+}
+
+class admin_store final : public engine::admin_store {
+ public:
+  explicit admin_store(store_config config)
+      : link_(std::move(config), {"status_counts", "node_live", "dead_letter_list", "dead_letter_get", "dead_letter_redrive",
+                                  "dead_letter_drop"}) {}
+
+  result<status_report> status() override {
+    auto rows = link_.exec(call("status_counts").number(status_rows_max).str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    const auto row = (*rows)[0];
+    status_report report;
+    report.sessions = internal::number(row[0]);
+    report.pending_commands = internal::number(row[1]);
+    report.pending_sessions = internal::number(row[2]);
+    report.retrying = internal::number(row[3]);
+    report.dead = internal::number(row[4]);
+    report.unserved_commands = internal::number(row[5]);
+    report.oldest_pending_age = std::chrono::milliseconds{internal::number(row[6])};
+    report.pending_is_exact = internal::text(row[7]) == "t";
+    report.schema_version = static_cast<int>(internal::number(row[8]));
+    auto live = link_.exec(call("node_live").number(node_dead_after_ms).str());
+    if (!live) return tl::make_unexpected(live.error());
+    report.nodes = internal::nodes(*live);
+    for (const auto& node : *live) {
+      report.turns_per_s += node[5].as<double>();
+      report.commands_per_s += node[6].as<double>();
+    }
+    return report;
+  }
+
+  result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) override {
+    auto rows = link_.exec(call("dead_letter_list").number(static_cast<std::int64_t>(limit)).boolean(with_resolved).str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    std::vector<dead_letter> out;
+    for (const auto& row : *rows) {
+      auto l = letter(row);
+      if (!l) return tl::make_unexpected(l.error());
+      out.push_back(*std::move(l));
+    }
+    return out;
+  }
+
+  result<dead_letter> dead_letter_of(const session_id& session, command_seq command) override {
+    auto rows = link_.exec(call("dead_letter_get").text(session.str()).number(command.value).str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty())
+      return fail(errc::not_found, "there is no dead letter " + session.str() + "/" + std::to_string(command.value));
+    return letter((*rows)[0]);
+  }
+
+  result<command_seq> redrive(const session_id& session, command_seq command) override {
+    auto rows = link_.exec(call("dead_letter_redrive").text(session.str()).number(command.value).str(), internal::on_loss::commit);
+    if (!rows) return tl::make_unexpected(rows.error());
+    return command_seq{internal::number((*rows)[0][0])};
+  }
+
+  result<void> drop(const session_id& session, command_seq command) override {
+    auto rows = link_.exec(call("dead_letter_drop").text(session.str()).number(command.value).str(), internal::on_loss::commit);
+    if (!rows) return tl::make_unexpected(rows.error());
+    return {};
+  }
+
+ private:
+  internal::link link_;
+};
+
+}  // namespace
+
+std::unique_ptr<engine::admin_store> make_admin_store(store_config config) {
+  return std::make_unique<admin_store>(std::move(config));
+}
+
+}  // namespace rowcall::storage::postgres

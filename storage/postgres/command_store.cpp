@@ -30,7 +30,7 @@ class command_store final : public engine::command_store {
       return tl::make_unexpected(internal::current_error(internal::on_loss::nothing));
     }
     // One statement outside of a transaction block: its end is its COMMIT, so a loss leaves it in doubt.
-    auto rows = link_.exec(std::move(c).str(), internal::on_loss::commit);
+    auto rows = link_.exec(c.str(), internal::on_loss::commit);
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<submit_receipt> receipts(batch.size());
     ROWCALL_ASSERT(static_cast<std::size_t>(rows->size()) == batch.size());

@@ -1,1 +1,278 @@
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <unordered_map>
+
+#include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/link.hpp"
+#include "storage/postgres/internal/nodes.hpp"
+#include "storage/postgres/internal/rows.hpp"
 #include "storage/postgres/stores.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+using namespace engine;
+using internal::call;
+
+constexpr std::size_t sweep_first_rows = 1'000, sweep_chunk_rows = 10'000;
+/// Sessions known to be pending that one sweep looks at again, in rotation: the backlog does not make it slower.
+constexpr std::size_t leftover_probe_max = 20'000;
+/// Sessions known to be pending that are remembered. Beyond it, later sweeps read from the oldest pending command on.
+constexpr std::size_t leftover_sessions_max = 250'000;
+constexpr int cleanup_sessions_max = 1'000;
+
+/// What the sweeps so far have learned, and the next one builds on.
+///
+/// A completed sweep has seen every command that was visible in the snapshot taken before its scan. The next one reads
+/// only transactions that this snapshot did not show (xid >= xmax, or open in it), and looks again at the sessions that
+/// were left pending. So a long transaction elsewhere costs nothing, and neither does a session that waits for days.
+struct sweep_memory {
+  struct pending_entry {
+    std::int64_t oldest_xid = 0;  ///< no pending command of the session is of an older transaction
+    std::int64_t last_seq = 0;    ///< its last command when it was looked at
+    std::int64_t newer_xid = 0;   ///< commands above last_seq are of this transaction or a later one
+  };
+  bool has_scanned = false;
+  std::int64_t from_xid = 0;
+  std::string open_xids = "{}";
+  std::unordered_map<std::string, pending_entry> pending;
+  std::deque<std::string> rotation;  ///< the sessions of `pending`, the one looked at longest ago first
+  std::int64_t unremembered_xid = nothing;  ///< the oldest of what `pending` had no room for
+
+  static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
+};
+
+class node_store final : public engine::node_store {
+ public:
+  explicit node_store(store_config config)
+      : link_(std::move(config),
+              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "sweep_snapshot", "sweep_open",
+               "sweep_probe", "sweep_mark", "cleanup_chunk"},
+              // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
+              "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
+
+  result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
+    const auto name = [](const std::string& k) -> const std::string& { return k; };
+    auto done = link_.exec(call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).str(),
+                           internal::on_loss::commit);
+    if (!done) return tl::make_unexpected(done.error());
+    return hold(node);
+  }
+
+  result<std::vector<node_info>> heartbeat(const std::string& node, const node_rates& rates,
+                                           std::chrono::milliseconds dead_after) override {
+    // Nothing depends on a heartbeat surviving a crash of the server.
+    std::string sql = "SET LOCAL synchronous_commit = off;";
+    sql += call("node_beat").text(node).real(rates.turns_per_s).real(rates.commands_per_s).str();
+    auto beat = link_.exec(sql);
+    if (!beat) return tl::make_unexpected(beat.error());
+    if (beat->empty()) return fail(errc::not_found, "the node " + node + " has not joined");
+    if (auto held = hold(node); !held) return tl::make_unexpected(held.error());
+    auto rows = link_.exec(call("node_live").number(dead_after.count()).str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    return internal::nodes(*rows);
+  }
+
+  result<void> leave(const std::string& node) override {
+    auto done = link_.exec(call("node_leave").text(node).str(), internal::on_loss::commit);
+    if (!done) return tl::make_unexpected(done.error());
+    return {};
+  }
+
+  result<void> sweep(const std::vector<std::string>& kinds,
+                     const std::function<bool(std::span<const pending_session>)>& found) override {
+    auto swept = sweep_in_transaction(kinds, found);
+    // Ends the cursor and the snapshot; there is nothing to keep.
+    if (link_.is_open())
+      if (auto ended = link_.exec("ROLLBACK"); !ended) {
+        link_.close();
+        if (swept) return tl::make_unexpected(ended.error());
+      }
+    if (!swept) return tl::make_unexpected(swept.error());
+    if (!*swept) return {};
+    // Asynchronous: an older mark costs a longer first sweep and nothing else.
+    auto marked = link_.exec("SET LOCAL synchronous_commit = off;" + call("sweep_mark").number(mark()).str());
+    if (!marked) return tl::make_unexpected(marked.error());
+    return {};
+  }
+
+  result<cleanup_report> cleanup(const cleanup_request& request) override {
+    auto rows = link_.exec(call("cleanup_chunk")
+                               .text(cleanup_after_)
+                               .number(request.older_than.count())
+                               .number(static_cast<std::int64_t>(request.chunk_rows))
+                               .number(cleanup_sessions_max)
+                               .str(),
+                           internal::on_loss::commit);
+    if (!rows) return tl::make_unexpected(rows.error());
+    const auto row = (*rows)[0];
+    cleanup_report report;
+    report.commands = internal::number(row[1]);
+    report.updates = internal::number(row[2]);
+    report.snapshots = internal::number(row[3]);
+    report.more = !row[0].is_null();
+    cleanup_after_ = internal::string(row[0]);
+    return report;
+  }
+
+ private:
+  struct candidate {
+    std::string session;
+    std::int64_t oldest_xid = 0;
+    bool is_known = false;  ///< taken out of the rotation: goes back, or is forgotten
+  };
+  using found_function = std::function<bool(std::span<const pending_session>)>;
+
+  /// Holds the advisory lock that says that the node lives, anew after each reconnect. A peer that is just looking
+  /// may have it for a moment: then the next heartbeat gets it.
+  result<void> hold(const std::string& node) {
+    if (held_node_ == node && held_generation_ == link_.generation()) return {};
+    auto rows = link_.exec(call("node_hold").text(node).str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    if (internal::text((*rows)[0][0]) == "t") {
+      held_node_ = node;
+      held_generation_ = link_.generation();
+    }
+    return {};
+  }
+
+  /// True when it was complete, false when `found` ended it.
+  result<bool> sweep_in_transaction(const std::vector<std::string>& kinds, const found_function& found) {
+    auto snapshot = link_.exec("BEGIN;" + call("sweep_snapshot").str());
+    if (!snapshot) return tl::make_unexpected(snapshot.error());
+    const auto seen = (*snapshot)[0];
+    seen_xmin_ = internal::number(seen[0]);
+    const auto seen_xmax = internal::number(seen[1]), watermark = internal::number(seen[3]);
+    // Another cluster under the same name (a restored backup): the old one's numbers say nothing here.
+    if (memory_.has_scanned && memory_.from_xid > seen_xmax) memory_ = {};
+    was_found_called_ = false;
+
+    // 1. Sessions that were pending when they were last looked at, in rotation.
+    for (auto left = std::min(leftover_probe_max, memory_.rotation.size()); left > 0;) {
+      std::vector<candidate> again;
+      for (; left > 0 && again.size() < sweep_chunk_rows; --left) {
+        again.push_back({std::move(memory_.rotation.front()), 0, true});
+        memory_.rotation.pop_front();
+      }
+      auto goes_on = look(again, kinds, found);
+      if (!goes_on || !*goes_on) return goes_on;
+    }
+
+    // 2. What was written since.
+    const auto unremembered = std::exchange(memory_.unremembered_xid, sweep_memory::nothing);
+    const auto from = std::min(memory_.has_scanned ? memory_.from_xid : watermark, unremembered);
+    auto goes_on = scan(from, kinds, found);
+    if (!goes_on || !*goes_on) {
+      memory_.unremembered_xid = std::min(memory_.unremembered_xid, unremembered);
+      return goes_on;
+    }
+    memory_.has_scanned = true;
+    memory_.from_xid = seen_xmax;
+    memory_.open_xids = internal::string(seen[2]);
+    // The port promises one call.
+    if (!was_found_called_) found({});
+    return true;
+  }
+
+  result<bool> scan(std::int64_t from, const std::vector<std::string>& kinds, const found_function& found) {
+    auto rows = link_.exec(call("sweep_open").number(from).text(memory_.open_xids).str() + ";FETCH " +
+                           std::to_string(sweep_first_rows) + " FROM sweep_rows");
+    while (rows && !rows->empty()) {
+      auto goes_on = look(distinct(*rows), kinds, found);
+      if (!goes_on || !*goes_on) return goes_on;
+      rows = link_.exec("FETCH " + std::to_string(sweep_chunk_rows) + " FROM sweep_rows");
+    }
+    if (!rows) return tl::make_unexpected(rows.error());
+    return true;
+  }
+
+  static std::vector<candidate> distinct(const pqxx::result& rows) {
+    std::unordered_map<std::string_view, std::size_t> places;
+    std::vector<candidate> out;
+    for (const auto& row : rows) {
+      const auto xid = internal::number(row[1]);
+      const auto [place, is_new] = places.try_emplace(internal::text(row[0]), out.size());
+      if (is_new)
+        out.push_back({internal::string(row[0]), xid});
+      else
+        out[place->second].oldest_xid = std::min(out[place->second].oldest_xid, xid);
+    }
+    return out;
+  }
+
+  /// Probes the candidates, remembers those that are pending and reports those that are due. False: the caller stops.
+  result<bool> look(const std::vector<candidate>& candidates, const std::vector<std::string>& kinds,
+                    const found_function& found) {
+    auto rows = link_.exec(
+        call("sweep_probe").array(candidates, [](const candidate& c) -> const std::string& { return c.session; }).str());
+    if (!rows) {
+      for (const auto& c : candidates)
+        if (c.is_known) memory_.rotation.push_back(c.session);
+      return tl::make_unexpected(rows.error());
+    }
+    std::vector<pending_session> due;
+    for (const auto& row : *rows) {
+      const auto& c = candidates.at(static_cast<std::size_t>(internal::number(row[0]) - 1));
+      const auto processed = internal::number(row[1]), last = internal::number(row[2]);
+      remember(c, processed, last);
+      if (last <= processed || internal::text(row[3]) == "t") continue;  // done, or held until its retry
+      auto session = session_id::parse(c.session);
+      if (!session) return tl::make_unexpected(session.error());
+      if (std::find(kinds.begin(), kinds.end(), session->kind()) == kinds.end()) continue;
+      due.push_back({*std::move(session), {last}, {processed}});
+    }
+    if (due.empty()) return true;
+    was_found_called_ = true;
+    return found(due);
+  }
+
+  void remember(const candidate& c, std::int64_t processed, std::int64_t last) {
+    const auto entry = memory_.pending.find(c.session);
+    if (last <= processed) {
+      // Not in the rotation any more when it came from there; otherwise its turn will come.
+      if (c.is_known) memory_.pending.erase(entry);
+      return;
+    }
+    if (entry != memory_.pending.end()) {
+      auto& e = entry->second;
+      if (!c.is_known)
+        e.oldest_xid = std::min(e.oldest_xid, c.oldest_xid);
+      else if (processed >= e.last_seq)
+        e.oldest_xid = e.newer_xid;  // all that was known is done
+      if (c.is_known) {
+        e.last_seq = last;
+        e.newer_xid = seen_xmin_;
+        memory_.rotation.push_back(c.session);
+      }
+    } else if (memory_.pending.size() < leftover_sessions_max) {
+      memory_.pending.emplace(c.session, sweep_memory::pending_entry{c.oldest_xid, last, seen_xmin_});
+      memory_.rotation.push_back(c.session);
+    } else {
+      memory_.unremembered_xid = std::min(memory_.unremembered_xid, c.oldest_xid);
+    }
+  }
+
+  /// Every command of an older transaction is processed.
+  std::int64_t mark() const {
+    auto oldest = std::min(seen_xmin_, memory_.unremembered_xid);
+    for (const auto& [session, entry] : memory_.pending) oldest = std::min(oldest, entry.oldest_xid);
+    return oldest;
+  }
+
+  internal::link link_;
+  std::string held_node_;
+  std::uint64_t held_generation_ = 0;
+  sweep_memory memory_;
+  std::int64_t seen_xmin_ = 0;  ///< of the snapshot taken before the sweep's scan
+  bool was_found_called_ = false;
+  std::string cleanup_after_;
+};
+
+}  // namespace
+
+std::unique_ptr<engine::node_store> make_node_store(store_config config) {
+  return std::make_unique<node_store>(std::move(config));
+}
+
+}  // namespace rowcall::storage::postgres

@@ -48,6 +48,7 @@ std::vector<shard_index> shards(const pqxx::field& f) {
 struct domain_group {
   const domain_row* head = nullptr;  ///< names the table, columns and mode
   std::vector<const std::vector<std::optional<std::string>>*> rows;
+  bool is_alone = true;  ///< no other group writes the table
 };
 
 /// A turn's writes side by side, as the statements want them.
@@ -87,12 +88,16 @@ struct flat_writes {
  private:
   void add(const domain_row& r) {
     ROWCALL_ASSERT(r.columns.size() == r.values.size() && !r.columns.empty());
-    for (auto& g : rows)
-      if (g.head->mode == r.mode && g.head->table == r.table && g.head->columns == r.columns) {
-        g.rows.push_back(&r.values);
-        return;
-      }
-    rows.push_back({&r, {&r.values}});
+    // What is done to one table stays in its order: a member may join, leave and join again in one turn.
+    const auto last = std::find_if(rows.rbegin(), rows.rend(), [&](const domain_group& g) { return g.head->table == r.table; });
+    if (last == rows.rend()) {
+      rows.push_back({&r, {&r.values}, true});
+    } else if (last->head->mode == r.mode && last->head->columns == r.columns) {
+      last->rows.push_back(&r.values);
+    } else {
+      last->is_alone = false;
+      rows.push_back({&r, {&r.values}, false});
+    }
   }
 };
 
@@ -112,7 +117,7 @@ class turn_store final : public engine::turn_store {
 
   result<turn_claim> claim(const turn_request& request) override {
     ROWCALL_ASSERT(!is_open_);
-    const auto& sessions = request.sessions;
+    const auto sessions = reached(request);
     call c("turn_claim");
     c.text(node_)
         .array(sessions, [](const session_request& s) -> const std::string& { return s.session.str(); })
@@ -122,7 +127,7 @@ class turn_store final : public engine::turn_store {
         .number(static_cast<std::int64_t>(request.limits.commands_per_session_max))
         .number(static_cast<std::int64_t>(request.limits.commands_max))
         .number(static_cast<std::int64_t>(request.limits.data_bytes_max));
-    auto rows = link_.exec("BEGIN;" + std::move(c).str());
+    auto rows = link_.exec("BEGIN;" + c.str());
     if (!rows) {
       is_open_ = link_.is_open();
       abandon();
@@ -145,7 +150,9 @@ class turn_store final : public engine::turn_store {
         append_updates(sql, flat);
       }
       for (const auto& group : flat.rows) {
-        if (copy && group.head->mode == domain_row::write_mode::append && group.rows.size() >= copy_group_rows_min &&
+        if (group.head->mode == domain_row::write_mode::remove)
+          remove_rows(sql, group);
+        else if (copy && group.is_alone && group.head->mode == domain_row::write_mode::append && group.rows.size() >= copy_group_rows_min &&
             group.head->columns.size() <= copy_columns_max)
           copy_rows(session, group);
         else
@@ -179,10 +186,15 @@ class turn_store final : public engine::turn_store {
  private:
   static constexpr std::size_t copy_group_rows_min = 16, copy_columns_max = 16;
 
+  /// The bound on sessions is known beforehand.
+  static std::span<const session_request> reached(const turn_request& request) {
+    return std::span{request.sessions}.first(std::min(request.sessions.size(), request.limits.sessions_max));
+  }
+
   static result<turn_claim> read_claim(const turn_request& request, const pqxx::result& rows) {
     turn_claim claim;
     claim.sessions.resize(request.sessions.size());
-    std::size_t not_reached_from = request.sessions.size();
+    std::size_t not_reached_from = reached(request).size();
     for (const auto& row : rows) {
       const char part = *row[1].c_str();
       if (part == 'n') {
@@ -235,10 +247,8 @@ class turn_store final : public engine::turn_store {
       }
     }
     for (std::size_t i = not_reached_from; i < claim.sessions.size(); ++i)
-      if (claim.sessions[i].status == claim_status::claimed) {
-        claim.sessions[i] = {};
-        claim.sessions[i].status = claim_status::not_reached;
-      }
+      if (i >= reached(request).size() || claim.sessions[i].status == claim_status::claimed)
+        claim.sessions[i] = session_claim{claim_status::not_reached};
     return claim;
   }
 
@@ -252,7 +262,7 @@ class turn_store final : public engine::turn_store {
         .array(u, [](const ref& r) { return r.update->command.value; })
         .array(u, [](const ref& r) -> const std::string& { return r.update->type; })
         .array(u, [](const ref& r) -> const std::string& { return r.update->data; });
-    std::move(c).append_to(sql);
+    c.append_to(sql);
   }
 
   static void copy_updates(pqxx::nontransaction& session, const flat_writes& flat) {
@@ -331,11 +341,27 @@ class turn_store final : public engine::turn_store {
     sql += ';';
   }
 
+  static void remove_rows(std::string& sql, const domain_group& group) {
+    sql += "DELETE FROM " + table_name(group.head->table) + " WHERE ";
+    for (std::size_t n = 0; n < group.rows.size(); ++n) {
+      sql += n ? " OR (" : "(";
+      for (std::size_t i = 0; i < group.head->columns.size(); ++i) {
+        if (i) sql += " AND ";
+        internal::append_name(sql, group.head->columns[i]);
+        const auto& value = (*group.rows[n])[i];
+        sql += value ? "=" : " IS NULL";
+        if (value) internal::append_literal(sql, *value);
+      }
+      sql += ')';
+    }
+    sql += ';';
+  }
+
   /// Places of the table's primary key among the row's columns. Asked of the catalogue once for each table.
   const std::vector<std::size_t> key_columns(pqxx::nontransaction& session, const domain_row& head) {
     auto& names = keys_[head.table];
     if (names.empty())
-      for (const auto& row : session.exec(std::move(call("table_key").text(head.table)).str()))
+      for (const auto& row : session.exec(call("table_key").text(head.table).str()))
         names.push_back(internal::string(row[0]));
     if (names.empty()) throw std::invalid_argument("domain table " + head.table + " does not exist or has no primary key");
     std::vector<std::size_t> out;
@@ -370,12 +396,12 @@ class turn_store final : public engine::turn_store {
           .array(flat.snapshots, [](writes w) { return w->snapshot->seq.value; })
           .array(flat.snapshots, [](writes w) { return w->snapshot->command.value; })
           .array(flat.snapshots, [](writes w) -> const std::string& { return w->snapshot->state; });
-      std::move(c).append_to(sql);
+      c.append_to(sql);
     }
     if (!flat.retry_clears.empty()) {
       call c("retry_clear");
       c.array(flat.retry_clears, session_of);
-      std::move(c).append_to(sql);
+      c.append_to(sql);
     }
     if (!flat.retry_puts.empty()) {
       const auto& puts = flat.retry_puts;
@@ -386,7 +412,7 @@ class turn_store final : public engine::turn_store {
           .array(puts, [](writes w) { return static_cast<std::int64_t>(w->retry_put->wait.count()); })
           .array(puts, [](writes w) { return storable(w->retry_put->last_error); })
           .array(puts, [](writes w) -> const std::string& { return w->retry_put->armed_by; });
-      std::move(c).append_to(sql);
+      c.append_to(sql);
     }
     if (!flat.dead_letters.empty()) {
       const auto& dead = flat.dead_letters;
@@ -398,7 +424,7 @@ class turn_store final : public engine::turn_store {
           .array(dead, [](const ref& r) -> const std::string& { return r.parked->command.data; })
           .array(dead, [](const ref& r) { return storable(r.parked->error); })
           .array(dead, [](const ref& r) { return r.parked->attempts; });
-      std::move(c).append_to(sql);
+      c.append_to(sql);
     }
     // Last: a turn waits for submitters here and nowhere else, and a submitter never waits for a turn.
     if (!flat.sends.empty()) {
@@ -408,7 +434,7 @@ class turn_store final : public engine::turn_store {
           .array(flat.sends, [](send s) -> const std::string& { return s->command.type; })
           .array(flat.sends, [](send s) -> const std::string& { return s->command.data; })
           .array(flat.sends, [](send s) -> const std::string& { return s->idempotency_key; });
-      std::move(c).append_to(sql);
+      c.append_to(sql);
     }
   }
 

@@ -69,7 +69,7 @@ class update_store final : public engine::update_store {
   }
 
  private:
-  result<pqxx::result> exec(call& c) { return link_.exec(std::move(c).str()); }
+  result<pqxx::result> exec(call& c) { return link_.exec(c.str()); }
   internal::link link_;
 };
 

@@ -17,8 +17,9 @@ constexpr double milliseconds_max = 100.0 * 366 * 86'400'000;
 
 engine::result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto bad = [&] {
-    return engine::fail(engine::errc::invalid_argument,
-                        "'" + std::string{text} + "' is not a duration: write a number and a unit, like 250ms, 10s, 5m, 2h or 7d");
+    std::string message{text};
+    message += " is not a duration: write a number and a unit, like 250ms, 10s, 5m, 2h or 7d";
+    return engine::fail(engine::errc::invalid_argument, std::move(message));
   };
   double amount = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), amount, std::chars_format::fixed);
@@ -50,8 +51,9 @@ std::string describe_duration(std::chrono::milliseconds d) {
     return text;
   }
   const auto pair = [](std::int64_t big, const char* big_unit, std::int64_t small, const char* small_unit) {
-    auto text = std::to_string(big) + " " + big_unit;
-    if (small != 0) text += " " + std::to_string(small) + " " + small_unit;
+    auto text = std::to_string(big);
+    text.append(" ").append(big_unit);
+    if (small != 0) text.append(" ").append(std::to_string(small)).append(" ").append(small_unit);
     return text;
   };
   const auto s = ms / 1'000;

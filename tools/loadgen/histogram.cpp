@@ -75,7 +75,7 @@ histogram::duration histogram::percentile(double percent) const {
   std::uint64_t seen = 0;
   for (std::uint32_t i = index_of(min()); i < counts_.size(); ++i) {
     seen += counts_[i];
-    if (seen >= wanted) return i + 1 == counts_.size() ? max() : std::min(highest_of(i), max());
+    if (seen >= wanted) return i == index_of(max()) ? max() : highest_of(i);
   }
   return max();
 }

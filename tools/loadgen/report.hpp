@@ -79,6 +79,7 @@ struct report {
   std::uint64_t pending_at_end = 0;  ///< of the lost ones: those that the engine had not processed yet
   histogram latency;      ///< intended start to followed
   histogram ack_latency;  ///< intended start to acknowledged
+  histogram read_latency; ///< intended start to the end of a read (its count: the reads)
   histogram send_lag;     ///< intended start to handed over: the generator's own delay
   std::vector<stage_report> stages;
   std::vector<second_row> seconds;

@@ -98,6 +98,7 @@ std::string to_json(const report& r) {
   w.key("reordered").number(n(r.found.reordered)).key("gaps").number(n(r.found.gaps));
   write_latency(w, "latency_ms", r.latency);
   write_latency(w, "ack_latency_ms", r.ack_latency);
+  write_latency(w, "read_latency_ms", r.read_latency);
   write_latency(w, "send_lag_ms", r.send_lag);
   w.key("duration_s").number(r.duration_s);
   w.key("passed").boolean(r.passed()).key("interrupted").boolean(r.interrupted).key("processes").number(std::int64_t{r.processes});
@@ -162,6 +163,7 @@ std::string to_json(const report& r) {
   w.key("histograms").begin_object();
   write_histogram(w, "latency", r.latency);
   write_histogram(w, "ack_latency", r.ack_latency);
+  write_histogram(w, "read_latency", r.read_latency);
   write_histogram(w, "send_lag", r.send_lag);
   w.end_object().end_object();
   return std::move(w).str();
@@ -260,7 +262,8 @@ engine::result<report> from_json(std::string_view input) {
   if (broken) return tl::make_unexpected(*broken);
   if (o["histograms"].get_object().get(part) != simdjson::SUCCESS)
     return fail(errc::invalid_argument, "report: 'histograms' is missing");
-  for (auto [key, target] : {std::pair{"latency", &r.latency}, {"ack_latency", &r.ack_latency}, {"send_lag", &r.send_lag}}) {
+  for (auto [key, target] : {std::pair{"latency", &r.latency}, {"ack_latency", &r.ack_latency},
+                             {"read_latency", &r.read_latency}, {"send_lag", &r.send_lag}}) {
     auto h = read_histogram(part, key);
     if (!h) return tl::make_unexpected(h.error());
     *target = std::move(*h);

@@ -15,8 +15,9 @@ namespace rowcall::tools::loadgen {
 
 struct planned_command {
   session_index session = 0;
-  std::string type;
+  std::string type;       ///< empty: no command but a read of the session's last updates
   std::string data;
+  bool is_read() const { return type.empty(); }
 };
 
 /// What is sent, and to whom; not when. The same seed gives the same commands. One thread at a time.

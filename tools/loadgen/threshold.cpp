@@ -23,7 +23,7 @@ std::string without_spaces(std::string_view text) {
 }  // namespace
 
 bool threshold::is_latency(std::string_view metric) {
-  for (const std::string_view prefix : {"ack_", "send_lag_"})
+  for (const std::string_view prefix : {"ack_", "read_", "send_lag_"})
     if (metric.substr(0, prefix.size()) == prefix) metric.remove_prefix(prefix.size());
   return std::find(latencies.begin(), latencies.end(), metric) != latencies.end();
 }
@@ -56,7 +56,7 @@ engine::result<threshold> threshold::parse(std::string_view given) {
     std::string names;
     for (const auto n : latencies) names += std::string(n) + ' ';
     for (const auto n : counts) names += std::string(n) + ' ';
-    return bad("unknown metric; known are " + names + "and ack_… and send_lag_… of the latencies");
+    return bad("unknown metric; known are " + names + "and ack_…, read_… and send_lag_… of the latencies");
   }
   const std::string_view rest = std::string_view(text).substr(op + op_bytes);
   const std::size_t unit_at = std::min(rest.find_first_not_of("0123456789.+-eE"), rest.size());

@@ -21,7 +21,7 @@ class threshold {
   const std::string& metric() const { return metric_; }
   /// True when the run has failed. `value`: the metric's figure, latencies in milliseconds.
   bool is_met_by(double value) const;
-  /// Metrics that are latencies: p50 p90 p99 p999 p9999 max mean min, also ack_… and send_lag_….
+  /// Metrics that are latencies: p50 p90 p99 p999 p9999 max mean min, also ack_…, read_… and send_lag_….
   static bool is_latency(std::string_view metric);
   static bool is_known(std::string_view metric);
 

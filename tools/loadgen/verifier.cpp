@@ -147,6 +147,26 @@ findings verifier::result() const {
   return f;
 }
 
+std::uint64_t verifier::outstanding_above(session_index session, engine::command_seq processed) const {
+  const track& t = sessions_[session];
+  std::uint64_t n = 0;
+  for (std::size_t i = 0; i < t.words.size(); ++i) {
+    std::uint64_t open = t.words[i].acknowledged & ~t.words[i].seen;
+    for (; open != 0; open &= open - 1) {
+      const std::int64_t command = t.command_base + static_cast<std::int64_t>(i) * 64 + __builtin_ctzll(open) + 1;
+      if (command > processed.value) ++n;
+    }
+  }
+  return n;
+}
+
+void verifier::close(session_index session) {
+  track& t = sessions_[session];
+  ROWCALL_ASSERT(t.outstanding == 0);
+  t.words = {};
+  t.missing = {};
+}
+
 engine::update_seq verifier::position(session_index session) const { return {sessions_[session].update_next - 1}; }
 
 std::size_t verifier::memory_bytes() const {

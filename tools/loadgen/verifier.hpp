@@ -61,6 +61,11 @@ class verifier {
   /// The same without the outstanding ones.
   findings so_far() const;
 
+  /// Of those, the ones with a seq above `processed`.
+  std::uint64_t outstanding_above(session_index session, engine::command_seq processed) const;
+  /// The session ends: nothing is outstanding, and nothing is looked at any more. Frees what it can.
+  void close(session_index session);
+
   engine::update_seq position(session_index session) const;
   const std::string& name(session_index session) const { return sessions_[session].name; }
   std::size_t sessions() const { return sessions_.size(); }

@@ -96,12 +96,12 @@ void call::element_text(std::string_view value) {
   sql_ += '"';
 }
 
-std::string call::str() && {
+std::string call::str() {
   if (has_arguments_) sql_ += ')';
   return std::move(sql_);
 }
 
-void call::append_to(std::string& sql) && {
+void call::append_to(std::string& sql) {
   sql += sql_;
   if (has_arguments_) sql += ')';
   sql += ';';

@@ -51,9 +51,10 @@ class call {
     sql_ += "}'";
     return *this;
   }
-  std::string str() &&;
+  /// The statement. Ends the call.
+  std::string str();
   /// Appends the statement and `;` to a longer text.
-  void append_to(std::string& sql) &&;
+  void append_to(std::string& sql);
 
  private:
   void separate();

@@ -50,6 +50,7 @@ error from_sqlstate(const std::string& state, on_loss loss, std::string_view wha
   if (state == "57P03" || category == "53") return {errc::unavailable, line(what)};
   if (category == "57" || category == "08" || state == "25P03") return lost(loss, what);
   if (category == "40") return {errc::serialization_failure, line(what)};
+  if (state == "P0002") return {errc::not_found, line(what)};
   if (category == "22" || state == "23514" || state == "23502") return {errc::invalid_argument, line(what)};
   if (state == "42P01" || state == "42883" || state == "3F000" || state == "42703")
     return {errc::schema_mismatch, line(what) + " (run `rowcall migrate up`)"};

@@ -86,6 +86,7 @@ engine::result<void> link::open() {
   if (session_) return {};
   try {
     connection_ = std::make_unique<pqxx::connection>(connection_string(config_));
+    quiet_ = std::make_unique<pqxx::quiet_errorhandler>(*connection_);  // notices would go to stderr
     session_ = std::make_unique<pqxx::nontransaction>(*connection_);
     session_->exec(prologue_);
     ++generation_;
@@ -104,6 +105,7 @@ engine::result<pqxx::result> link::exec(const std::string& sql, on_loss loss) {
 
 void link::close() noexcept {
   session_.reset();
+  quiet_.reset();
   connection_.reset();
 }
 

@@ -60,6 +60,7 @@ class link {
   store_config config_;
   std::string prologue_;
   std::unique_ptr<pqxx::connection> connection_;
+  std::unique_ptr<pqxx::quiet_errorhandler> quiet_;
   std::unique_ptr<pqxx::nontransaction> session_;
   std::uint64_t generation_ = 0;
 };

@@ -157,12 +157,11 @@ COMMENT ON TABLE rowcall.chats IS 'The rooms, for people and reports: the engine
 
 CREATE TABLE rowcall.members (
     joined_at timestamptz      NOT NULL DEFAULT now(),
-    left_at   timestamptz,
     chat_id   text COLLATE "C" NOT NULL,
     user_id   text COLLATE "C" NOT NULL,
     CONSTRAINT members_pk PRIMARY KEY (chat_id, user_id)
 );
-COMMENT ON TABLE rowcall.members IS 'Who is, or was (left_at), in which room.';
+COMMENT ON TABLE rowcall.members IS 'Who is in which room.';
 
 CREATE TABLE rowcall.messages (
     message_id  bigint           NOT NULL,

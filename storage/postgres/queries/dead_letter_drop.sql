@@ -1,0 +1,1 @@
+SELECT rowcall.drop_dead_letter($1::text, $2::bigint)

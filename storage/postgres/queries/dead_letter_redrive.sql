@@ -1,0 +1,1 @@
+SELECT rowcall.redrive($1::text, $2::bigint)

@@ -1,0 +1,1 @@
+SELECT rowcall.sweep_open($1::bigint, $2::bigint[])

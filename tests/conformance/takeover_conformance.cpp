@@ -1,0 +1,197 @@
+#include <algorithm>
+
+#include "tests/conformance/store_backend.hpp"
+
+namespace rowcall::conformance {
+
+using namespace engine;
+
+namespace {
+
+std::vector<shard_index> shards_of(const std::vector<session_id>& sessions) {
+  std::vector<shard_index> shards;
+  for (const auto& s : sessions) shards.push_back(shard_of(s, shard_count_default));
+  std::sort(shards.begin(), shards.end());
+  return shards;
+}
+
+std::vector<shard_index> sorted(std::vector<shard_index> shards) {
+  std::sort(shards.begin(), shards.end());
+  return shards;
+}
+
+}  // namespace
+
+TEST_P(takeover_conformance, shards_of_another_owner_are_told_once) {
+  const auto sessions = sessions_on_distinct_shards("echo", 3);
+  const auto a = turns("n1"), b = turns("n2");
+  must(a->claim(ask_all(sessions)));
+  must(a->commit({}));
+  EXPECT_TRUE(must(a->claim(ask_all(sessions))).taken_over.empty());
+  must(a->commit({}));
+
+  EXPECT_EQ(sorted(must(b->claim(ask_all({ask(sessions[0]), ask(sessions[2])}))).taken_over),
+            shards_of({sessions[0], sessions[2]}));
+  must(b->commit({}));
+  EXPECT_EQ(sorted(must(b->claim(ask_all(sessions))).taken_over), shards_of({sessions[1]}));
+  must(b->commit({}));
+  EXPECT_TRUE(must(b->claim(ask_all(sessions))).taken_over.empty());
+  must(b->commit({}));
+  EXPECT_EQ(sorted(must(a->claim(ask_all(sessions))).taken_over), shards_of(sessions));
+}
+
+TEST_P(takeover_conformance, the_owner_is_the_node_and_not_the_store) {
+  const auto a = turns("n1"), b = turns("n1");
+  must(a->claim(ask_all({ask(id("echo-a"))})));
+  must(a->commit({}));
+  EXPECT_TRUE(must(b->claim(ask_all({ask(id("echo-a"))}))).taken_over.empty());
+}
+
+TEST_P(takeover_conformance, a_takeover_that_was_rolled_back_did_not_happen) {
+  const auto a = turns("n1"), b = turns("n2");
+  must(a->claim(ask_all({ask(id("echo-a"))})));
+  must(a->commit({}));
+  EXPECT_EQ(must(b->claim(ask_all({ask(id("echo-a"))}))).taken_over.size(), 1u);
+  b->abandon();
+  EXPECT_TRUE(must(a->claim(ask_all({ask(id("echo-a"))}))).taken_over.empty());
+  a->abandon();
+  EXPECT_EQ(must(b->claim(ask_all({ask(id("echo-a"))}))).taken_over.size(), 1u);
+}
+
+TEST_P(takeover_conformance, a_shard_that_is_held_is_not_taken_over) {
+  const auto a = turns("n1"), b = turns("n2");
+  must(a->claim(ask_all({ask(id("echo-a"))})));
+  EXPECT_TRUE(must(b->claim(ask_all({ask(id("echo-a"))}))).taken_over.empty());
+}
+
+TEST_P(takeover_conformance, a_cursor_from_before_the_takeover_is_void) {
+  const auto a = turns("n1"), b = turns("n2");
+  submit(id("chat-a"), 2);
+  const auto stale = serve(*a, id("chat-a"));
+  submit(id("chat-a"), 2, 3);
+  const auto current = serve(*b, id("chat-a"));
+  submit(id("chat-a"), 1, 5);
+
+  const auto claim = must(a->claim(ask_all({ask(id("chat-a"), stale)})));
+  const auto& c = claim.sessions[0];
+  EXPECT_EQ(claim.taken_over.size(), 1u);
+  ASSERT_TRUE(c.image);
+  EXPECT_EQ(c.image->cursor, current);
+  EXPECT_EQ(c.image->tail.size(), 4u);
+  ASSERT_EQ(c.commands.size(), 1u);
+  EXPECT_EQ(c.commands[0].seq.value, 5);
+  const auto writes = echo(id("chat-a"), c.image->cursor, c.commands);
+  must(a->commit({&writes, 1}));
+  expect_each_answered_once(id("chat-a"), 5);
+}
+
+TEST_P(takeover_conformance, a_cursor_is_void_after_an_owner_that_has_left_too) {
+  const auto a = turns("n1"), b = turns("n2");
+  const auto node = backend_->nodes();
+  must(node->join("n2", {"echo"}));
+  submit(id("echo-a"));
+  const auto stale = serve(*a, id("echo-a"));
+  submit(id("echo-a"));
+  serve(*b, id("echo-a"));
+  must(node->leave("n2"));
+  submit(id("echo-a"));
+  const auto claim = must(a->claim(ask_all({ask(id("echo-a"), stale)})));
+  ASSERT_TRUE(claim.sessions[0].image);
+  EXPECT_EQ(claim.sessions[0].image->cursor.command.value, 2);
+  EXPECT_EQ(claim.sessions[0].commands.size(), 1u);
+}
+
+TEST_P(takeover_conformance, what_was_pending_when_a_node_died_is_marked_for_care) {
+  const auto node = backend_->nodes();
+  must(node->join("n1", {"echo"}));
+  const auto sessions = sessions_on_distinct_shards("echo", 3);
+  {
+    const auto a = turns("n1");
+    submit(sessions[0], 2);
+    submit(sessions[2]);
+    must(a->claim(ask_all({ask(sessions[0]), ask(sessions[1]), ask(sessions[2])})));
+    must(a->commit({}));
+    serve(*a, sessions[2]);
+    submit(sessions[0]);
+  }
+  backend_->make_heartbeat_old("n1");
+
+  const auto b = turns("n2");
+  const auto claim = must(b->claim(ask_all(sessions)));
+  EXPECT_EQ(claim.sessions[0].image->careful_until.value, 3);
+  EXPECT_EQ(claim.sessions[0].commands.size(), 3u);
+  EXPECT_EQ(claim.sessions[1].image->careful_until.value, 0);
+  EXPECT_EQ(claim.sessions[2].image->careful_until.value, 0) << "nothing was pending there";
+  must(b->commit({}));
+
+  backend_->pass(std::chrono::milliseconds{2});
+  submit(sessions[0], 2, 4);
+  submit(sessions[1]);
+  const auto later = must(b->claim(ask_all(sessions)));
+  EXPECT_EQ(later.sessions[0].image->careful_until.value, 3) << "what came after the takeover is beyond suspicion";
+  EXPECT_EQ(later.sessions[1].image->careful_until.value, 0);
+  b->abandon();
+  serve(*b, sessions[0]);
+  submit(sessions[0]);
+  EXPECT_EQ(must(b->claim(ask_all({ask(sessions[0])}))).sessions[0].image->careful_until.value, 0) << "the backlog is gone";
+}
+
+TEST_P(takeover_conformance, a_node_whose_connection_ended_is_known_to_be_dead_at_once) {
+  submit(id("echo-a"), 2);
+  {
+    const auto node = backend_->nodes();
+    must(node->join("n1", {"echo"}));
+    const auto a = turns("n1");
+    must(a->claim(ask_all({ask(id("echo-a"))})));
+    must(a->commit({}));
+  }
+  const auto b = turns("n2");
+  EXPECT_TRUE(eventually([&] {
+    const auto claim = must(b->claim(ask_all({ask(id("echo-a"))})));
+    const bool is_careful = claim.sessions[0].image->careful_until.value == 2;
+    b->abandon();
+    return is_careful;
+  }));
+}
+
+TEST_P(takeover_conformance, a_node_that_left_leaves_nothing_to_care_about) {
+  const auto node = backend_->nodes();
+  must(node->join("n1", {"echo"}));
+  const auto a = turns("n1"), b = turns("n2");
+  submit(id("echo-a"), 2);
+  must(a->claim(ask_all({ask(id("echo-a"))})));
+  must(a->commit({}));
+  must(node->leave("n1"));
+  backend_->make_heartbeat_old("n1");
+  const auto claim = must(b->claim(ask_all({ask(id("echo-a"))})));
+  EXPECT_EQ(claim.taken_over.size(), 1u);
+  EXPECT_EQ(claim.sessions[0].image->careful_until.value, 0);
+  EXPECT_EQ(claim.sessions[0].commands.size(), 2u);
+}
+
+TEST_P(takeover_conformance, a_node_that_lives_gives_its_shard_away_without_suspicion) {
+  const auto node = backend_->nodes();
+  must(node->join("n1", {"echo"}));
+  const auto a = turns("n1"), b = turns("n2");
+  submit(id("echo-a"), 2);
+  must(a->claim(ask_all({ask(id("echo-a"))})));
+  must(a->commit({}));
+  must(node->heartbeat("n1", {}, std::chrono::seconds{5}));
+  EXPECT_EQ(must(b->claim(ask_all({ask(id("echo-a"))}))).sessions[0].image->careful_until.value, 0);
+}
+
+TEST_P(takeover_conformance, care_outlives_a_takeover_that_was_rolled_back) {
+  const auto node = backend_->nodes();
+  must(node->join("n1", {"echo"}));
+  const auto a = turns("n1"), b = turns("n2");
+  submit(id("echo-a"), 2);
+  must(a->claim(ask_all({ask(id("echo-a"))})));
+  must(a->commit({}));
+  backend_->make_heartbeat_old("n1");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(must(b->claim(ask_all({ask(id("echo-a"))}))).sessions[0].image->careful_until.value, 2);
+    b->abandon();
+  }
+}
+
+}  // namespace rowcall::conformance

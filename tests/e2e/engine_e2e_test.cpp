@@ -1,0 +1,144 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/e2e/deployment.hpp"
+#include "tests/support/eventually.hpp"
+
+/// The engine as a process, on the real servers, when nothing is wrong but the timing.
+namespace rowcall::e2e {
+namespace {
+
+using namespace std::chrono_literals;
+using support::eventually;
+
+struct engine_e2e_test : testing::Test {
+  support::database database = support::fresh_database();
+  deployment d = deployment::shared(database);
+  std::unique_ptr<engine::bus> bus = d.connect();
+
+  void submit_many(std::size_t commands, std::size_t sessions) {
+    auto submitter = make_submitter(d, *bus);
+    std::vector<engine::command_request> batch;
+    for (std::size_t i = 0; i < commands; ++i)
+      batch.push_back({id("echo-" + std::to_string(i % sessions)), "say", "{\"n\":" + std::to_string(i) + "}", {}});
+    for (auto& o : submitter->submit(std::move(batch))) ASSERT_TRUE(o) << o.error().message;
+  }
+};
+
+TEST_F(engine_e2e_test, a_submitted_command_reaches_its_follower) {
+  engine_process engine(d);
+  engine.wait_ready();
+  recorder r(d, *bus);
+  r.follow(id("echo-a"));
+  auto submitter = make_submitter(d, *bus);
+  ASSERT_TRUE(submitter->submit(engine::command_request{id("echo-a"), "say", R"({"text":"hello"})", {}}));
+  ASSERT_TRUE(r.wait_for(id("echo-a"), 1));
+  const auto seen = r.seen(id("echo-a"));
+  EXPECT_EQ(seen[0].type, "echo");
+  EXPECT_GT(seen[0].created_at.time_since_epoch().count(), 0);
+}
+
+TEST_F(engine_e2e_test, a_plain_insert_is_processed_within_two_seconds_without_any_wake) {
+  engine_process engine(d);
+  engine.wait_ready();
+  d.sql("INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-sql', 'say', '{\"a\": 1}')");
+  EXPECT_TRUE(eventually(2s, [&] { return d.value("SELECT status FROM rowcall.commands") == "processed"; }));
+}
+
+TEST_F(engine_e2e_test, two_engines_over_the_same_sessions_answer_each_command_once) {
+  engine_process a(d), b(d);
+  a.wait_ready();
+  b.wait_ready();
+  recorder r(d, *bus);
+  for (int s = 0; s < 100; ++s) r.follow(id("echo-" + std::to_string(s)));
+  for (int round = 0; round < 5; ++round) submit_many(2'000, 100);
+  ASSERT_TRUE(drained(d));
+  expect_every_command_answered_once(d, 10'000);
+  for (int s = 0; s < 100; ++s) {
+    const auto session = id("echo-" + std::to_string(s));
+    ASSERT_TRUE(r.wait_for(session, 100));
+    const auto seen = r.seen(session);
+    for (std::size_t i = 0; i < seen.size(); ++i) ASSERT_EQ(seen[i].seq.value, static_cast<std::int64_t>(i + 1));
+  }
+  EXPECT_EQ(d.value("SELECT count(DISTINCT owner) FROM rowcall.shards WHERE owner IS NOT NULL"), "2") << "both served";
+}
+
+TEST_F(engine_e2e_test, a_stopped_engine_has_finished_its_turns_and_exits_with_0) {
+  engine_process engine(d);
+  engine.wait_ready();
+  submit_many(5'000, 50);
+  engine.process().signal(SIGTERM);
+  EXPECT_EQ(engine.process().wait(15s), 0) << engine.log();
+  EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.nodes WHERE stopped_at IS NULL"), "0");
+  EXPECT_EQ(d.value("SELECT count(*) FROM (SELECT seq, row_number() OVER (PARTITION BY session_id ORDER BY seq) AS n "
+                    "FROM rowcall.update_log) u WHERE n <> seq"),
+            "0");
+  engine_process next(d);
+  EXPECT_TRUE(drained(d));
+  expect_every_command_answered_once(d, 5'000);
+}
+
+TEST_F(engine_e2e_test, an_idempotent_resubmit_has_one_effect) {
+  engine_process engine(d);
+  engine.wait_ready();
+  auto submitter = make_submitter(d, *bus);
+  const engine::command_request request{id("echo-a"), "say", "{}", "the-key"};
+  auto first = submitter->submit(request);
+  auto again = submitter->submit(request);
+  ASSERT_TRUE(first && again);
+  EXPECT_EQ(first->seq, again->seq);
+  EXPECT_EQ(again->kind, engine::submit_receipt::outcome::duplicate);
+  ASSERT_TRUE(drained(d));
+  expect_every_command_answered_once(d, 1);
+}
+
+TEST_F(engine_e2e_test, cleanup_under_load_takes_nothing_that_is_needed) {
+  engine_process engine(d, {"--snapshot-interval-updates", "20", "--retention", "1s", "--retention-interval", "100ms"});
+  engine.wait_ready();
+  recorder r(d, *bus);
+  for (int s = 0; s < 20; ++s) r.follow(id("echo-" + std::to_string(s)));
+  for (int round = 0; round < 40; ++round) submit_many(500, 20);
+  ASSERT_TRUE(drained(d));
+  for (int s = 0; s < 20; ++s) ASSERT_TRUE(r.wait_for(id("echo-" + std::to_string(s)), 1'000));
+  ASSERT_TRUE(eventually(20s, [&] { return std::stol(d.value("SELECT count(*) FROM rowcall.update_log")) < 2'000; }));
+  EXPECT_EQ(d.value("SELECT count(*) FROM (SELECT DISTINCT session_id FROM rowcall.update_log) s"), "20");
+  EXPECT_EQ(d.value("SELECT max(seq) = 1000 AND min(last) = 1000 FROM (SELECT max(seq) AS last, max(seq) AS seq FROM "
+                    "rowcall.update_log GROUP BY session_id) s"),
+            "t");
+  recorder late(d, *bus);
+  late.follow(id("echo-0"));
+  EXPECT_TRUE(eventually(10s, [&] { return late.gone_count() == 1; })) << "a late follower is told to take the snapshot";
+  submit_many(20, 20);
+  ASSERT_TRUE(r.wait_for(id("echo-0"), 1'001));
+  EXPECT_EQ(r.seen(id("echo-0")).back().seq.value, 1'001) << "seq goes on after the cleanup";
+}
+
+TEST_F(engine_e2e_test, the_chat_tables_equal_the_log) {
+  engine_process engine(d);
+  engine.wait_ready();
+  auto submitter = make_submitter(d, *bus);
+  auto submit = [&](const std::string& session, const std::string& type, const std::string& data) {
+    auto o = submitter->submit(engine::command_request{id(session), type, data, {}});
+    ASSERT_TRUE(o) << o.error().message;
+  };
+  submit("user-ann", "create_chat", R"({"chat_id":"chat-1","name":"One"})");
+  ASSERT_TRUE(drained(d));
+  submit("user-bob", "join_chat", R"({"chat_id":"chat-1"})");
+  ASSERT_TRUE(drained(d));
+  for (int i = 0; i < 50; ++i) {
+    submit("user-ann", "post_message", R"({"chat_id":"chat-1","text":"from ann"})");
+    submit("user-bob", "post_message", R"({"chat_id":"chat-1","text":"from bob"})");
+  }
+  ASSERT_TRUE(drained(d));
+  EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.messages"), "100");
+  EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.messages m FULL JOIN (SELECT * FROM rowcall.update_log WHERE type = "
+                    "'new_message') u ON u.session_id = m.chat_id AND u.seq = m.message_id "
+                    "WHERE m.message_id IS NULL OR u.seq IS NULL OR m.text <> u.data->>'text' OR m.sender <> u.data->>'sender'"),
+            "0");
+}
+
+}  // namespace
+}  // namespace rowcall::e2e
