@@ -1,0 +1,150 @@
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/support/process.hpp"
+#include "tests/tools/rowcall/run_rowcall.hpp"
+
+/// The command line where no server is needed.
+namespace rowcall::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string write_file(const std::string& text) {
+  const auto path = support::make_directory() + "/rowcall.conf";
+  std::ofstream{path} << text;
+  return path;
+}
+
+class every_subcommand : public ::testing::TestWithParam<std::vector<std::string>> {};
+
+TEST_P(every_subcommand, has_a_help_that_states_the_exit_codes) {
+  auto arguments = GetParam();
+  arguments.push_back("--help");
+  const auto run = run_rowcall(arguments);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("Exit codes: 0 done;"));
+  EXPECT_THAT(run.out, HasSubstr("Usage:"));
+}
+
+INSTANTIATE_TEST_SUITE_P(help, every_subcommand,
+                         ::testing::Values(std::vector<std::string>{}, std::vector<std::string>{"serve"}, std::vector<std::string>{"migrate"},
+                                           std::vector<std::string>{"migrate", "up"}, std::vector<std::string>{"migrate", "down"},
+                                           std::vector<std::string>{"migrate", "status"}, std::vector<std::string>{"submit"},
+                                           std::vector<std::string>{"follow"}, std::vector<std::string>{"status"},
+                                           std::vector<std::string>{"cleanup"}, std::vector<std::string>{"dead"},
+                                           std::vector<std::string>{"dead", "list"}, std::vector<std::string>{"dead", "show"},
+                                           std::vector<std::string>{"dead", "redrive"}, std::vector<std::string>{"dead", "drop"},
+                                           std::vector<std::string>{"chat"}, std::vector<std::string>{"demo"}));
+
+TEST(command_line, names_the_environment_variable_of_every_option) {
+  EXPECT_THAT(run_rowcall({"--help"}).out, AllOf(HasSubstr("ROWCALL_DATABASE_URL"), HasSubstr("ROWCALL_NATS_URL"),
+                                                 HasSubstr("ROWCALL_LOG_LEVEL"), HasSubstr("ROWCALL_JSON"), HasSubstr("ROWCALL_CONFIG")));
+  EXPECT_THAT(run_rowcall({"serve", "--help"}).out,
+              AllOf(HasSubstr("ROWCALL_SERVE_WORKERS"), HasSubstr("ROWCALL_SERVE_SWEEP_INTERVAL")));
+  EXPECT_THAT(run_rowcall({"migrate", "down", "--help"}).out, HasSubstr("ROWCALL_MIGRATE_DOWN_TO"));
+}
+
+TEST(command_line, tells_its_version) {
+  const auto run = run_rowcall({"--version"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, ::testing::MatchesRegex("rowcall [0-9.]+\n"));
+}
+
+TEST(command_line, refuses_nonsense_with_exit_code_2) {
+  for (const auto& arguments : {std::vector<std::string>{}, {"nonsense"}, {"status", "--nonsense"}, {"submit", "echo-1"},
+                                {"follow", "echo-1", "--after", "x"}, {"follow", "echo-1", "--after", "-1"},
+                                {"cleanup"}, {"cleanup", "--older-than", "soon"}, {"dead"}, {"serve", "--workers", "0"},
+                                {"--log-level", "loud", "status"}, {"chat"}}) {
+    const auto run = run_rowcall(arguments);
+    EXPECT_EQ(run.exit_code, 2) << ::testing::PrintToString(arguments) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("rowcall: ")) << ::testing::PrintToString(arguments);
+  }
+}
+
+TEST(command_line, says_what_to_do_when_no_database_is_configured) {
+  const auto run = run_rowcall({"status"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("ROWCALL_DATABASE_URL"), HasSubstr("./run services")));
+}
+
+TEST(command_line, names_an_unreachable_database_without_its_password) {
+  const auto run = run_rowcall({"status", "--database", "postgresql://ann:sesame@127.0.0.1:1/rowcall"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("127.0.0.1:1/rowcall"), HasSubstr("./run services"), Not(HasSubstr("sesame"))));
+}
+
+TEST(command_line, takes_options_from_the_environment) {
+  const auto run = run_rowcall({"status"}, {"ROWCALL_DATABASE_URL=postgresql://ann@127.0.0.1:1/from_environment"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("from_environment"));
+  EXPECT_EQ(run_rowcall({"serve"}, {"ROWCALL_SERVE_WORKERS=0"}).exit_code, 2);
+}
+
+TEST(command_line, takes_options_from_a_file_that_the_environment_overrides_and_flags_override_both) {
+  const auto file = write_file("database = \"postgresql://ann@127.0.0.1:1/from_file\"\n");
+  EXPECT_THAT(run_rowcall({"--config", file, "status"}).err, HasSubstr("from_file"));
+  EXPECT_THAT(run_rowcall({"status"}, {"ROWCALL_CONFIG=" + file}).err, HasSubstr("from_file"));
+  const std::string environment = "ROWCALL_DATABASE_URL=postgresql://ann@127.0.0.1:1/from_environment";
+  EXPECT_THAT(run_rowcall({"--config", file, "status"}, {environment}).err, HasSubstr("from_environment"));
+  EXPECT_THAT(run_rowcall({"--config", file, "status", "--database", "postgresql://ann@127.0.0.1:1/from_flag"}, {environment}).err,
+              HasSubstr("from_flag"));
+}
+
+TEST(command_line, refuses_a_file_that_is_missing_or_has_an_unknown_key) {
+  EXPECT_EQ(run_rowcall({"--config", "/nonexistent", "status"}).exit_code, 2);
+  EXPECT_EQ(run_rowcall({"status"}, {"ROWCALL_CONFIG=/nonexistent"}).exit_code, 2);
+  const auto run = run_rowcall({"--config", write_file("databse = \"x\"\n"), "status"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("databse"));
+  EXPECT_EQ(run_rowcall({"--config", write_file("[serve]\nworkerz = 2\n"), "status"}).exit_code, 2);
+}
+
+TEST(command_line, reads_the_example_configuration) {
+  const auto run = run_rowcall({"--config", ROWCALL_SOURCE_DIR "/rowcall.example.conf", "--database",
+                                "postgresql://ann@127.0.0.1:1/x", "status"});
+  EXPECT_EQ(run.exit_code, 1) << run.err;  // read; there is just no database
+  EXPECT_THAT(run.err, HasSubstr("cannot reach the database"));
+}
+
+TEST(command_line, refuses_an_invalid_user_name) {
+  EXPECT_EQ(run_rowcall({"chat", "--user", "ann lee", "--database", "postgresql://127.0.0.1:1/x"}).exit_code, 2);
+}
+
+/// Refused before anything is sent: the database that is named does not exist, and nobody notices.
+struct bad_input {
+  const char* name;
+  std::string session, type, data, message;
+};
+
+class bad_submit : public ::testing::TestWithParam<bad_input> {};
+
+TEST_P(bad_submit, is_refused_with_exit_code_2_and_a_reason) {
+  const auto& p = GetParam();
+  const auto run = run_rowcall({"submit", "--database", "postgresql://127.0.0.1:1/x", "--", p.session, p.type, "-"}, {}, p.data);
+  EXPECT_EQ(run.exit_code, 2) << run.err;
+  EXPECT_THAT(run.err, HasSubstr(p.message));
+  EXPECT_EQ(run.out, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    submit, bad_submit,
+    ::testing::Values(bad_input{"session_too_short", "e-", "t", "{}", "3 to 64"}, bad_input{"session_without_kind", "echo", "t", "{}", "<kind>-<name>"},
+                      bad_input{"session_with_nats_wildcard", "echo-*", "t", "{}", "characters"},
+                      bad_input{"session_with_dot", "echo-a.b", "t", "{}", "characters"},
+                      bad_input{"session_too_long", "echo-" + std::string(70, 'x'), "t", "{}", "3 to 64"},
+                      bad_input{"type_with_blank", "echo-1", "a b", "{}", "type"}, bad_input{"malformed_json", "echo-1", "t", "{\"a\":", "JSON"},
+                      bad_input{"no_object", "echo-1", "t", "[1]", "object"}, bad_input{"empty", "echo-1", "t", " ", "JSON"},
+                      bad_input{"nested_too_deep", "echo-1", "t",
+                                "{\"a\":" + std::string(10'000, '[') + std::string(10'000, ']') + "}", "nested"},
+                      bad_input{"invalid_utf8", "echo-1", "t", "{\"a\":\"\xff\"}", "UTF-8"},
+                      bad_input{"nul", "echo-1", "t", "{\"a\":\"\\u0000\"}", "NUL"},
+                      bad_input{"too_large", "echo-1", "t", "{\"a\":\"" + std::string(70'000, 'x') + "\"}", "limit"}),
+    [](const auto& info) { return std::string{info.param.name}; });
+
+}  // namespace
+}  // namespace rowcall::test

@@ -1,0 +1,200 @@
+#include <gmock/gmock.h>
+
+#include "engine/json.hpp"
+#include "tests/support/database.hpp"
+#include "tests/tools/rowcall/running_engine.hpp"
+
+/// The built binary against a real PostgreSQL and a real NATS.
+namespace rowcall::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+/// A member of a JSON object's text, as text; "?" when the text is no object or has no such member.
+std::string member(const std::string& text, const std::string& key) {
+  engine::json::parser parser;
+  auto object = parser.parse_object(text);
+  engine::json::value value;
+  if (!object || object->at_key(key).get(value) != simdjson::SUCCESS) return "?";
+  return engine::json::to_text(value);
+}
+
+TEST(migrate, goes_up_down_and_up_again) {
+  rowcall_world world{support::schema::empty};
+  auto run = world.run({"migrate", "up"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("applied"));
+  EXPECT_THAT(world.run({"migrate"}).out, HasSubstr("nothing to do"));
+  run = world.run({"migrate", "status", "--json"});
+  ASSERT_FALSE(run.lines().empty());
+  for (const auto& line : run.lines()) EXPECT_EQ(member(line, "applied"), "true") << line;
+  EXPECT_EQ(world.run({"migrate", "down", "--to", "0"}).exit_code, 0);
+  for (const auto& line : world.run({"migrate", "status", "--json"}).lines()) EXPECT_EQ(member(line, "applied"), "false") << line;
+  EXPECT_EQ(world.run({"migrate", "up"}).exit_code, 0);
+}
+
+TEST(every_client, says_how_to_migrate_a_database_without_a_schema) {
+  rowcall_world world{support::schema::empty};
+  for (const auto& arguments : {std::vector<std::string>{"status"}, {"follow", "echo-1"}, {"submit", "echo-1", "ping", "{}"},
+                                {"dead", "list"}, {"cleanup", "--older-than", "1d"}, {"serve"}, {"demo"}, {"chat", "--user", "ann"}}) {
+    const auto run = world.run(arguments);
+    EXPECT_EQ(run.exit_code, 1) << ::testing::PrintToString(arguments) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("rowcall migrate up")) << ::testing::PrintToString(arguments);
+  }
+}
+
+TEST(submit, of_a_kind_that_nobody_ever_served_is_refused) {
+  rowcall_world world;
+  const auto run = world.run({"submit", "nonsense-1", "ping", "{}"});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.err, HasSubstr("no engine has ever served sessions of the kind 'nonsense'"));
+}
+
+TEST(submit, waits_for_the_receipt_and_prints_its_updates) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine()) << world.engine().output();
+  const auto run = world.run({"submit", "echo-1", "ping", R"({"n":1})", "--wait", "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  ASSERT_THAT(run.lines(), SizeIs(2));
+  EXPECT_EQ(member(run.lines()[0], "outcome"), R"("stored")");
+  EXPECT_EQ(member(run.lines()[1], "type"), R"("echo")");
+  EXPECT_EQ(member(run.lines()[1], "data"), R"({"n":1})");
+}
+
+TEST(submit, of_a_rejected_command_ends_with_exit_code_3) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine()) << world.engine().output();
+  const auto run = world.run({"submit", "echo-1", "reject", "{}", "--wait=20s"});
+  EXPECT_EQ(run.exit_code, 3) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("command_rejected"));
+}
+
+TEST(submit, with_the_same_key_stores_one_command) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  const auto first = world.run({"submit", "echo-1", "ping", "{}", "--key", "k1", "--json"});
+  const auto second = world.run({"submit", "echo-1", "ping", "{}", "--key", "k1", "--json"});
+  EXPECT_EQ(member(first.lines().at(0), "outcome"), R"("stored")");
+  EXPECT_EQ(member(second.lines().at(0), "outcome"), R"("duplicate")");
+  EXPECT_EQ(member(first.lines().at(0), "command_seq"), member(second.lines().at(0), "command_seq"));
+}
+
+TEST(submit, that_waits_without_an_engine_times_out_and_the_command_stays_valid) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  EXPECT_EQ(world.stop_engine(), 0);
+  const auto run = world.run({"submit", "echo-1", "ping", "{}", "--wait=300ms"});
+  EXPECT_EQ(run.exit_code, 4) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("stays valid"));
+  EXPECT_EQ(member(world.run({"status", "--json"}).out, "pending_commands"), "1");
+  ASSERT_TRUE(world.start_engine());
+  EXPECT_EQ(world.run({"follow", "echo-1", "--count", "1", "--json"}).exit_code, 0);
+}
+
+/// Texts that mean something to SQL, COPY, JSON or NATS come back as JSON means them.
+TEST(submit, keeps_awkward_texts_as_they_are) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  const std::vector<std::string> texts = {
+      R"({"t":"a\tb\nc\\.\\N"})", R"({"t":"$$ '; DROP TABLE x; --"})", R"({"t":"rowcall.wake.* > . ' \" ,{}"})",
+      R"({"t":"\u001b[2J\u007f"})", R"({"n":9007199254740993})", R"({"n":123456789012345678901234567890})", R"({"t":"🐟 漢字"})"};
+  for (const auto& text : texts) EXPECT_EQ(world.run({"submit", "echo-1", "ping", "-"}, text).exit_code, 0) << text;
+  const auto followed = world.run({"follow", "echo-1", "--json", "--count", std::to_string(texts.size())});
+  ASSERT_THAT(followed.lines(), SizeIs(texts.size())) << followed.err;
+  // PostgreSQL is asked, as a third party, whether what came back means the same.
+  support::sql_connection sql{world.database().url()};
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto& line = followed.lines()[i];
+    const auto begin = line.find("\"data\":") + 7, end = line.rfind(",\"at\":");
+    const auto data = line.substr(begin, end - begin);
+    EXPECT_EQ(sql.value("SELECT $j$" + texts[i] + "$j$::jsonb = $j$" + data + "$j$::jsonb"), "t") << data;
+  }
+}
+
+TEST(follow, resumes_after_any_update) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  ASSERT_EQ(world.run({"submit", "echo-1", "many", R"({"count":5})", "--wait"}).exit_code, 0);
+  const auto run = world.run({"follow", "echo-1", "--after", "3", "--count", "2", "--json"});
+  ASSERT_THAT(run.lines(), SizeIs(2));
+  EXPECT_EQ(member(run.lines()[0], "seq"), "4");
+  EXPECT_EQ(member(run.lines()[1], "seq"), "5");
+  EXPECT_THAT(world.run({"follow", "echo-1", "--once"}).lines(), SizeIs(5));
+}
+
+TEST(follow, shows_what_comes_while_it_runs_and_ends_on_a_signal) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  running_rowcall follow{{"follow", "echo-1"}, world.environment()};
+  ASSERT_EQ(world.run({"submit", "echo-1", "ping", R"({"n":42})"}).exit_code, 0);
+  EXPECT_TRUE(follow.wait_for("42")) << follow.output();
+  follow.signal(15);
+  EXPECT_EQ(follow.wait(), 0);
+}
+
+TEST(status, tells_the_engine_and_what_is_pending) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  ASSERT_EQ(world.run({"submit", "echo-1", "ping", "{}", "--wait"}).exit_code, 0);
+  const auto run = world.run({"status", "--json"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(member(run.out, "sessions"), "1");
+  EXPECT_EQ(member(run.out, "pending_commands"), "0");
+  EXPECT_THAT(member(run.out, "nodes"), HasSubstr("echo"));
+  EXPECT_THAT(world.run({"status"}).out, AllOf(HasSubstr("pending commands  0"), HasSubstr("engines")));
+}
+
+TEST(dead, is_listed_shown_redriven_and_dropped) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  EXPECT_EQ(world.run({"submit", "echo-1", "park", R"({"n":1})", "--wait"}).exit_code, 3);
+  auto run = world.run({"dead", "list", "--json"});
+  ASSERT_THAT(run.lines(), SizeIs(1)) << run.err;
+  EXPECT_EQ(member(run.lines()[0], "type"), R"("park")");
+  EXPECT_THAT(world.run({"dead", "show", "echo-1", "1"}).out, HasSubstr("told to fail"));
+  run = world.run({"dead", "redrive", "echo-1", "1", "--json"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(member(run.out, "command_seq"), "2");
+  EXPECT_EQ(world.run({"follow", "echo-1", "--count", "2"}).exit_code, 0);  // until the redriven one has failed as well
+  EXPECT_EQ(world.run({"dead", "drop", "echo-1", "2"}).exit_code, 0);
+  EXPECT_THAT(world.run({"dead", "list", "--json"}).lines(), SizeIs(0));
+  EXPECT_THAT(world.run({"dead", "list", "--all", "--json"}).lines(), SizeIs(2));
+  EXPECT_EQ(world.run({"dead", "show", "echo-1", "99"}).exit_code, 5);
+}
+
+TEST(cleanup, tells_what_it_deleted) {
+  rowcall_world world;
+  const auto run = world.run({"cleanup", "--older-than", "1d", "--json"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(member(run.out, "commands"), "0");
+}
+
+TEST(serve, ends_with_exit_code_0_on_sigterm) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine()) << world.engine().output();
+  EXPECT_EQ(world.stop_engine(), 0) << world.engine().output();
+  EXPECT_THAT(world.engine().output(), HasSubstr("stopped"));
+}
+
+TEST(demo, finds_nothing_wrong) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  const auto run = world.run({"demo", "--commands", "2000", "--sessions", "50"});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("Hi Bob!"), HasSubstr("2,000 received by followers, 2,000 in the database"),
+                             HasSubstr("lost 0, duplicated 0, reordered 0, gaps 0")));
+}
+
+TEST(demo, says_so_when_there_is_no_engine) {
+  rowcall_world world;
+  const auto run = world.run({"demo"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("rowcall serve"));
+}
+
+}  // namespace
+}  // namespace rowcall::test
