@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "virtual_target.hpp"
+#include "tests/tools/loadgen/virtual_target.hpp"
 
 namespace rowcall::tools::loadgen {
 namespace {
