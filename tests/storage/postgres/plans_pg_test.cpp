@@ -14,7 +14,7 @@ class plans_test : public postgres_test, public ::testing::WithParamInterface<co
     const char* rows = GetParam() == content::empty ? "0" : GetParam() == content::tiny ? "3" : "20000";
     sql_.query(std::string{"INSERT INTO rowcall.command_log (session_id, seq, type, data) SELECT 'echo-' || n % 500, n, 'say', '{}' FROM generate_series(1, "} + rows + ") n;"
                "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) SELECT session_id, seq, seq, 'said', '{}' FROM rowcall.command_log;"
-               "INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state) SELECT session_id, seq, seq, '{}' FROM rowcall.command_log WHERE seq % 10 = 0");
+               "INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state) SELECT session_id, seq, seq, '{}' FROM rowcall.command_log WHERE seq % 1000 < 500");
     if (GetParam() != content::empty) sql_.query("ANALYZE");
   }
   /// Rows of the logs that a statement reads, and how often it scans a log from end to end. Of this session only.
