@@ -64,7 +64,8 @@ BEGIN
                                                            WHERE k.kind = split_part(r.session_id, '-', 1))
                                   THEN 0 ELSE -1 END) END AS first_last
                   FROM (SELECT q.*, row_number() OVER (PARTITION BY q.session_id ORDER BY q.ord) AS nth
-                        FROM unnest(session_ids, types, datas) WITH ORDINALITY q (session_id, type, data, ord)) r) p
+                        FROM unnest(session_ids, types, datas) WITH ORDINALITY q (session_id, type, data, ord)) r
+                  OFFSET 0) p  -- kept apart: merged into the outer query, each probe would be made twice
         ), registered AS (
             INSERT INTO rowcall.sessions (session_id)
             SELECT n.session_id FROM numbered n WHERE n.first_last = 0
@@ -78,7 +79,7 @@ BEGIN
         FROM numbered n;
     ELSE
         RETURN QUERY
-        WITH probed AS (
+        WITH probed AS MATERIALIZED (
             SELECT r.*,
                    CASE WHEN r.nth = 1 THEN coalesce(
                         (SELECT c.seq FROM rowcall.command_log c WHERE c.session_id = r.session_id

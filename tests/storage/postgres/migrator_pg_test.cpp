@@ -1,0 +1,88 @@
+#include "tests/storage/postgres/postgres_test.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+class migrator_test : public ::testing::Test {
+ protected:
+  migrator make() const {
+    store_config c;
+    c.url = database_.url();
+    return migrator{c};
+  }
+  std::string objects() {
+    return sql_.value(
+        "SELECT count(*) FROM (SELECT oid FROM pg_class WHERE relnamespace = 'rowcall'::regnamespace AND relname NOT LIKE 'migrations%'"
+        " UNION ALL SELECT oid FROM pg_proc WHERE pronamespace = 'rowcall'::regnamespace) x");
+  }
+  support::database database_ = support::fresh_database(support::schema::empty);
+  support::sql_connection sql_{database_.url()};
+};
+
+TEST_F(migrator_test, goes_up_down_and_up_again) {
+  EXPECT_EQ(must(make().up()), migrator::newest());
+  must(make().check());
+  const auto whole = objects();
+  EXPECT_EQ(must(make().up()), 0) << "nothing is left to apply";
+  EXPECT_EQ(must(make().down(0)), migrator::newest());
+  EXPECT_EQ(objects(), "0") << "down leaves nothing behind";
+  EXPECT_EQ(must(make().up()), migrator::newest());
+  EXPECT_EQ(objects(), whole);
+  must(make().check());
+}
+
+TEST_F(migrator_test, undoes_only_what_is_above_the_target) {
+  must(make().up());
+  EXPECT_EQ(must(make().down(migrator::newest() - 1)), 1);
+  const auto checked = make().check();
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, errc::schema_mismatch);
+  EXPECT_THAT(checked.error().message, ::testing::HasSubstr("rowcall migrate up"));
+  EXPECT_FALSE(must(make().status()).back().applied);
+}
+
+TEST_F(migrator_test, says_what_to_do_about_an_empty_database) {
+  const auto checked = make().check();
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, errc::schema_mismatch);
+  EXPECT_THAT(checked.error().message, ::testing::HasSubstr("rowcall migrate up"));
+}
+
+TEST_F(migrator_test, refuses_a_schema_that_is_newer_than_the_binary) {
+  must(make().up());
+  sql_.query("INSERT INTO rowcall.migrations (version, name, checksum) VALUES (9999, 'future', 'x')");
+  for (const auto& error : {make().check().error(), make().up().error(), make().down(0).error()}) {
+    EXPECT_EQ(error.code, errc::schema_mismatch);
+    EXPECT_THAT(error.message, ::testing::HasSubstr("newer binary"));
+  }
+}
+
+TEST_F(migrator_test, refuses_a_migration_that_was_applied_with_another_text) {
+  must(make().up());
+  sql_.query("UPDATE rowcall.migrations SET checksum = 'other' WHERE version = 1");
+  EXPECT_EQ(make().check().error().code, errc::schema_mismatch);
+  EXPECT_EQ(make().up().error().code, errc::schema_mismatch);
+  EXPECT_TRUE(must(make().status()).front().changed);
+}
+
+TEST_F(migrator_test, applies_each_migration_once_when_two_run_at_the_same_time) {
+  result<int> a = 0, b = 0;
+  std::thread first([&] { a = make().up(); });
+  std::thread second([&] { b = make().up(); });
+  first.join();
+  second.join();
+  EXPECT_EQ(must(a) + must(b), migrator::newest());
+}
+
+TEST_F(migrator_test, names_every_constraint_and_explains_every_table_and_index) {
+  must(make().up());
+  EXPECT_EQ(sql_.value("SELECT coalesce(string_agg(relname, ', '), '') FROM pg_class c WHERE relnamespace = 'rowcall'::regnamespace AND relkind IN ('r', 'v')"
+                       " AND obj_description(c.oid, 'pg_class') IS NULL"), "");
+  EXPECT_EQ(sql_.value("SELECT coalesce(string_agg(c.relname, ', '), '') FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid"
+                       " WHERE relnamespace = 'rowcall'::regnamespace AND NOT i.indisprimary AND obj_description(c.oid, 'pg_class') IS NULL"), "");
+  EXPECT_EQ(sql_.value("SELECT coalesce(string_agg(conname, ', '), '') FROM pg_constraint WHERE connamespace = 'rowcall'::regnamespace"
+                       " AND (conname ~ '_check[0-9]*$' OR conname ~ '_pkey$' OR conname ~ '_key$')"), "");
+}
+
+}  // namespace
+}  // namespace rowcall::storage::postgres

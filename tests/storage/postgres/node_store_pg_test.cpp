@@ -1,0 +1,113 @@
+#include <set>
+
+#include "tests/storage/postgres/postgres_test.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+class sweep_test : public postgres_test {
+ protected:
+  std::set<std::string> sweep(node_store& store) {
+    std::set<std::string> out;
+    must(store.sweep({"echo"}, [&](std::span<const pending_session> found) {
+      for (const auto& p : found) out.insert(p.session.str());
+      return true;
+    }));
+    return out;
+  }
+  void submit(const std::string& session) { sql_.query("SELECT rowcall.submit('" + session + "', 'say', '{}')"); }
+  void process(const std::string& session) {
+    sql_.query("INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data)"
+               " SELECT '" + session + "', max(seq), max(seq), 'said', '{}' FROM rowcall.command_log WHERE session_id = '" + session + "'");
+  }
+  using names = std::set<std::string>;
+};
+
+TEST_F(sweep_test, finds_again_what_is_still_pending_and_only_that) {
+  auto store = make_node_store(config());
+  for (const auto* s : {"echo-a", "echo-b", "chat-c"}) submit(s);
+  EXPECT_EQ(sweep(*store), (names{"echo-a", "echo-b"}));
+  process("echo-a");
+  EXPECT_EQ(sweep(*store), (names{"echo-b"}));
+  process("echo-b");
+  EXPECT_EQ(sweep(*store), (names{}));
+  submit("echo-a");
+  EXPECT_EQ(sweep(*store), (names{"echo-a"}));
+}
+
+TEST_F(sweep_test, a_submit_that_was_open_during_a_sweep_is_found_by_a_later_one) {
+  auto store = make_node_store(config());
+  support::sql_connection open(database_.url());
+  open.query("BEGIN");
+  open.query("SELECT rowcall.submit('echo-late', 'say', '{}')");
+  submit("echo-a");  // a younger transaction, committed first
+  EXPECT_EQ(sweep(*store), (names{"echo-a"}));
+  process("echo-a");
+  EXPECT_EQ(sweep(*store), (names{}));
+  submit("echo-b");
+  EXPECT_EQ(sweep(*store), (names{"echo-b"}));
+  open.query("COMMIT");
+  EXPECT_EQ(sweep(*store), (names{"echo-b", "echo-late"}));
+}
+
+TEST_F(sweep_test, a_held_session_is_found_when_its_retry_is_due) {
+  auto store = make_node_store(config());
+  submit("echo-a");
+  sql_.query("INSERT INTO rowcall.retries (session_id, command_seq, next_at, attempts) VALUES ('echo-a', 1, now() + interval '1 hour', 1)");
+  EXPECT_EQ(sweep(*store), (names{}));
+  EXPECT_EQ(sweep(*store), (names{}));
+  sql_.query("UPDATE rowcall.retries SET next_at = now()");
+  EXPECT_EQ(sweep(*store), (names{"echo-a"}));
+}
+
+TEST_F(sweep_test, ended_early_it_loses_nothing) {
+  auto store = make_node_store(config());
+  sql_.query("INSERT INTO rowcall.commands (session_id, type, data) SELECT 'echo-' || n, 'say', '{}' FROM generate_series(1, 3000) n");
+  std::size_t calls = 0;
+  must(store->sweep({"echo"}, [&](auto) { return ++calls, false; }));
+  EXPECT_EQ(calls, 1u);
+  EXPECT_EQ(sweep(*store).size(), 3000u);
+}
+
+TEST_F(sweep_test, a_new_node_starts_from_the_mark_and_the_mark_never_passes_a_pending_command) {
+  auto store = make_node_store(config());
+  submit("echo-a");
+  submit("echo-b");
+  process("echo-b");
+  sql_.query("UPDATE rowcall.sweep_watermark SET moved_at = moved_at - interval '1 minute'");
+  sweep(*store);
+  EXPECT_EQ(sql_.value("SELECT xid = (SELECT xid FROM rowcall.command_log WHERE session_id = 'echo-a') FROM rowcall.sweep_watermark"), "t");
+  EXPECT_EQ(sweep(*make_node_store(config())), (names{"echo-a"}));
+  process("echo-a");
+  sql_.query("UPDATE rowcall.sweep_watermark SET moved_at = moved_at - interval '1 minute'");
+  sweep(*store);
+  EXPECT_EQ(sql_.value("SELECT xid > (SELECT max(xid) FROM rowcall.command_log) FROM rowcall.sweep_watermark"), "t");
+}
+
+TEST_F(sweep_test, a_mark_from_another_cluster_is_not_believed) {
+  sql_.query("UPDATE rowcall.sweep_watermark SET xid = 1000000000000");
+  submit("echo-a");
+  EXPECT_EQ(sweep(*make_node_store(config())), (names{"echo-a"}));
+  EXPECT_EQ(sql_.value("SELECT xid < 1000000000000 FROM rowcall.sweep_watermark"), "t");
+}
+
+TEST_F(sweep_test, a_node_that_dies_is_noticed_at_once_and_one_that_lives_is_not_suspected) {
+  auto nodes = make_node_store(config());
+  must(nodes->join("n1", {"echo"}));
+  submit("echo-a");
+  auto store = make_turn_store(config(), "n1");
+  must(store->claim({{ask(id("echo-a"))}}));
+  must(store->commit({}));
+  auto peer = make_turn_store(config(), "n2");
+  EXPECT_EQ(must(peer->claim({{ask(id("echo-a"))}})).sessions[0].image->careful_until.value, 0) << "n1 lives";
+  peer->abandon();
+  nodes.reset();  // its connection ends without a leave
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+  while (sql_.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1919120225") != "0")
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+  EXPECT_EQ(must(peer->claim({{ask(id("echo-a"))}})).sessions[0].image->careful_until.value, 1);
+  must(peer->commit({}));
+}
+
+}  // namespace
+}  // namespace rowcall::storage::postgres

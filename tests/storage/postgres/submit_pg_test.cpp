@@ -1,0 +1,114 @@
+#include <atomic>
+
+#include "tests/storage/postgres/postgres_test.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+class submit_test : public postgres_test {};
+
+TEST_F(submit_test, concurrent_submitters_of_one_session_get_gapless_seqs_in_commit_order) {
+  constexpr int threads = 4, each = 100;
+  // A reader that pages by seq while they write: it must never see a seq appear below one that it has seen.
+  std::atomic<bool> is_done = false;
+  std::int64_t seen = 0;
+  bool has_gap = false;
+  std::thread reader([&] {
+    support::sql_connection sql(database_.url());
+    for (bool last = false; !last;) {
+      last = is_done;
+      for (const auto& row : sql.query("SELECT seq FROM rowcall.command_log WHERE session_id = 'echo-a' AND seq > " +
+                                       std::to_string(seen) + " ORDER BY seq")) {
+        if (std::stoll(row[0]) != seen + 1) has_gap = true;
+        seen = std::stoll(row[0]);
+      }
+    }
+  });
+  std::vector<std::thread> submitters;
+  std::atomic<int> errors = 0;
+  for (int t = 0; t < threads; ++t)
+    submitters.emplace_back([&, t] {
+      auto store = make_command_store(config());
+      for (int i = 0; i < each; ++i) {
+        // Alone, in a batch, and with a key: all ways into the log.
+        std::vector<command_request> batch{{id("echo-a"), "say", "{}"}};
+        if (i % 3 == 1) batch.push_back({id("echo-b" + std::to_string(t)), "say", "{}"});
+        if (i % 3 == 2) batch[0].idempotency_key = std::to_string(t) + "/" + std::to_string(i);
+        if (!store->submit(batch)) ++errors;
+      }
+    });
+  for (auto& s : submitters) s.join();
+  is_done = true;
+  reader.join();
+  EXPECT_EQ(errors, 0);
+  EXPECT_FALSE(has_gap);
+  EXPECT_EQ(seen, threads * each);
+}
+
+TEST_F(submit_test, an_isolation_level_that_would_not_see_other_submitters_is_refused) {
+  sql_.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  try {
+    sql_.query("SELECT rowcall.submit('echo-a', 'say', '{}')");
+    ADD_FAILURE() << "was not refused";
+  } catch (const std::runtime_error& e) {
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("READ COMMITTED"));
+  }
+  sql_.query("ROLLBACK");
+}
+
+TEST_F(submit_test, a_transaction_that_names_more_sessions_than_the_lock_table_holds_commits) {
+  constexpr int sessions = 20'000;  // the shared lock table of a default server has about 6,400 places
+  EXPECT_EQ(sql_.value("SELECT count(*) FROM (SELECT array_agg('echo-' || n) AS s, array_agg('say'::text) AS t, array_agg('{}'::text) AS d"
+                       " FROM generate_series(1, " + std::to_string(sessions) + ") n) x, rowcall.submit_batch(s, t, d) b WHERE b.outcome = 'stored'"),
+            std::to_string(sessions));
+}
+
+TEST_F(submit_test, two_batches_over_the_same_sessions_in_opposite_order_do_not_deadlock) {
+  std::vector<command_request> forward, backward;
+  for (int i = 0; i < 50; ++i) forward.push_back({id("echo-" + std::to_string(i)), "say", "{}"});
+  backward.assign(forward.rbegin(), forward.rend());
+  std::atomic<int> errors = 0;
+  const auto run = [&](const std::vector<command_request>& batch) {
+    auto store = make_command_store(config());
+    for (int i = 0; i < 40; ++i)
+      if (!store->submit(batch)) ++errors;
+  };
+  std::thread a([&] { run(forward); }), b([&] { run(backward); });
+  a.join();
+  b.join();
+  EXPECT_EQ(errors, 0);
+  EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.command_log"), "4000");
+}
+
+TEST_F(submit_test, a_killed_backend_leaves_the_commit_in_doubt_and_the_next_submit_connects_again) {
+  auto store = make_command_store(config());
+  const std::vector<command_request> batch{{id("echo-a"), "say", "{}"}};
+  must(store->submit(batch));
+  sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  const auto lost = store->submit(batch);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, errc::commit_in_doubt);
+  EXPECT_EQ(must(store->submit(batch))[0].seq.value, 2);
+}
+
+TEST_F(submit_test, a_server_that_is_not_there_is_unavailable) {
+  store_config c;
+  c.url = "host=/nonexistent dbname=x";
+  const std::vector<command_request> batch{{id("echo-a"), "say", "{}"}};
+  EXPECT_EQ(make_command_store(c)->submit(batch).error().code, errc::unavailable);
+  c.url = "no such option";
+  EXPECT_EQ(make_command_store(c)->submit(batch).error().code, errc::invalid_argument);
+}
+
+TEST_F(submit_test, a_database_without_the_schema_says_to_migrate) {
+  const auto empty = support::fresh_database(support::schema::empty);
+  store_config c;
+  c.url = empty.url();
+  const std::vector<command_request> batch{{id("echo-a"), "say", "{}"}};
+  const auto refused = make_command_store(c)->submit(batch);
+  EXPECT_EQ(refused.error().code, errc::schema_mismatch);
+  EXPECT_THAT(refused.error().message, ::testing::HasSubstr("rowcall migrate up"));
+}
+
+}  // namespace
+}  // namespace rowcall::storage::postgres
