@@ -37,6 +37,8 @@ class serving_node {
     }
   }
   std::int64_t answered() const { return answered_; }
+  /// Every claim asks for the cursor again.
+  serving_node& remember_nothing() { return remembers_ = false, *this; }
 
  private:
   void turn() {
@@ -69,13 +71,15 @@ class serving_node {
       return;
     }
     must(store_->commit(writes));
-    for (const auto& w : writes) known_[w.session] = w.after;
+    if (remembers_)
+      for (const auto& w : writes) known_[w.session] = w.after;
     answered_ += count;
   }
 
   std::unique_ptr<turn_store> store_;
   std::vector<session_id> sessions_;
   std::mt19937 random_;
+  bool remembers_ = true;
   std::map<session_id, session_cursor> known_;
   std::int64_t answered_ = 0;
 };
@@ -153,8 +157,12 @@ TEST_P(concurrency_conformance, submitters_of_many_sessions_in_any_order_do_not_
   }
 }
 
-TEST_P(concurrency_conformance, claimers_over_the_same_sessions_answer_each_command_once_and_are_never_fenced) {
-  constexpr int nodes = 4, per_session = 60;
+/// Serves all of some sessions by `nodes` turn stores at once.
+///
+/// The trap of the one-statement claim: a snapshot from before the locks does not see what the shard's previous holder
+/// has just committed, so its commands are decided upon again, and only the fence keeps the log right.
+void concurrency_conformance::serve_all(int nodes, const std::function<std::string(int)>& name, bool knows_cursors) {
+  constexpr int per_session = 60;
   std::vector<session_id> sessions;
   for (int i = 0; i < 12; ++i) sessions.push_back(id("echo-" + std::to_string(i)));
   for (const auto& s : sessions) submit(s, per_session);
@@ -163,20 +171,29 @@ TEST_P(concurrency_conformance, claimers_over_the_same_sessions_answer_each_comm
   std::vector<std::future<std::int64_t>> threads;
   for (int n = 0; n < nodes; ++n)
     threads.push_back(std::async(std::launch::async, [&, n] {
-      serving_node node(turns("n" + std::to_string(n)), sessions, static_cast<unsigned>(n));
+      serving_node node(turns(name(n)), sessions, static_cast<unsigned>(n));
+      if (!knows_cursors) node.remember_nothing();
       node.run_until([&] { return is_done.load(); });
       return node.answered();
     }));
-  is_done = eventually([&] {
+  EXPECT_TRUE(eventually([&] {
     std::int64_t answered = 0;
     for (const auto& s : sessions) answered += must(updates_->last(s)).command.value;
     return answered == total;
-  });
-  EXPECT_TRUE(is_done.exchange(true));
+  }));
+  is_done = true;
   std::int64_t answered = 0;
   for (auto& t : threads) answered += t.get();
   EXPECT_EQ(answered, total);
   for (const auto& s : sessions) expect_each_answered_once(s, per_session);
+}
+
+TEST_P(concurrency_conformance, nodes_over_the_same_sessions_answer_each_command_once_and_are_never_fenced) {
+  serve_all(4, [](int n) { return "n" + std::to_string(n); }, true);
+}
+
+TEST_P(concurrency_conformance, turns_of_one_node_that_know_no_cursor_are_never_fenced) {
+  serve_all(4, [](int) { return "n1"; }, false);
 }
 
 TEST_P(concurrency_conformance, commands_are_answered_while_they_are_submitted_and_swept) {

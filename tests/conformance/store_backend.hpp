@@ -116,7 +116,10 @@ class takeover_conformance : public store_conformance {};
 class update_conformance : public store_conformance {};
 class node_conformance : public store_conformance {};
 class admin_conformance : public store_conformance {};
-class concurrency_conformance : public store_conformance {};
+class concurrency_conformance : public store_conformance {
+ protected:
+  void serve_all(int nodes, const std::function<std::string(int)>& name, bool knows_cursors);
+};
 
 }  // namespace rowcall::conformance
 
