@@ -57,6 +57,10 @@ exit_code finish(report& r, const output_options& output) {
   if (!output.is_quiet) (has_stdout ? std::cerr : std::cout) << to_text(r) << std::flush;
   if (!r.found.clean()) return exit_code::faulty;
   if (!r.passed()) return exit_code::threshold;
+  if (r.count.submitted > 0 && r.count.followed == 0) {
+    std::cerr << "rowcall-loadgen: not one command was followed: is an engine running that serves this kind?\n";
+    return exit_code::failed;
+  }
   return is_written ? exit_code::ok : exit_code::failed;
 }
 

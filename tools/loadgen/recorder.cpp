@@ -102,6 +102,11 @@ void recorder::finish(report& r, nanoseconds load_end) const {
   r.count = total_;
   r.warm_up_commands = warm_up_commands_;
   r.errors_by_code = {errors_.begin(), errors_.end()};
+  // Neither stored nor refused as far as anybody knows: no loss, and no success either.
+  if (in_flight_ != 0) {
+    r.errors_by_code["unanswered"] = in_flight_;
+    r.count.errors += in_flight_;
+  }
   r.latency = latency_;
   r.ack_latency = ack_latency_;
   r.read_latency = read_latency_;

@@ -66,8 +66,9 @@ bottleneck find_bottleneck(const cpu_usage::totals& cpu, const histogram& send_l
     return {"generator", fmt::format("the load generator itself used {:.2f} of {} cores; use several processes or another "
                                      "machine and merge their reports", cores_of(role::generator), cpu.cores)};
   if (late)
-    return {"generator", fmt::format("1 % of the commands left the load generator {:.1f} ms or more after their intended "
-                                     "start; this delay is part of the latencies", lag_ms)};
+    return {"generator", fmt::format("1 % of the commands left the load generator {:.1f} ms or more after their intended start; "
+                                     "this delay is part of the latencies{}", lag_ms,
+                                     cpu.machine_busy_share > 0.9 ? " (all cores were busy: it did not get its turn)" : "")};
   if (elapsed_s <= 0) return {"unknown", "no CPU figures"};
   if (cpu.machine_busy_share > 0.9) {
     role top = role::other;
