@@ -23,7 +23,7 @@ engine::session::outcome decide(engine::session& session, turn& t, std::uint32_t
   } else {
     return stale();
   }
-  return session.decide(expected, claim.commands, parser, t.forced_error);
+  return session.decide(expected, claim.commands, parser, t.forced_error, t.work.isolated);
 }
 
 void handle(session_state& state, const decide_request& request) {

@@ -134,6 +134,7 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
           if (o.is_loaded) f.cursor = o.writes.after;
           f.has_more = claim.has_more || o.has_more;
           f.retry_in = o.retry_in;
+          f.isolate_next = o.needs_isolation;
           if (!o.snapshot_error.empty())
             st.config.log(engine::log_level::error, t->work.sessions[i].session.str() + ": " + o.snapshot_error);
         }

@@ -100,20 +100,21 @@ void directory::release_held(time_point now) {
   }
 }
 
+bool directory::is_open(const shard_state& shard, time_point now) const {
+  return !shard.in_turn && !shard.ready.empty() && shard.not_before <= now &&
+         !(is_isolated_turn_open_ && entries_[shard.ready.front()].isolate);
+}
+
 bool directory::has_ready(time_point now) const {
   if (!held_.empty() && held_.front().first <= now) return true;
-  return std::any_of(shards_.begin(), shards_.end(), [&](const shard_state& shard) {
-    return !shard.in_turn && !shard.ready.empty() && shard.not_before <= now;
-  });
+  return std::any_of(shards_.begin(), shards_.end(), [&](const shard_state& shard) { return is_open(shard, now); });
 }
 
 directory::assignment directory::take(time_point now) {
   release_held(now);
   std::vector<shard_index> open;
-  for (shard_index i = 0; i < config_.shard_count; ++i) {
-    const auto& shard = shards_[static_cast<std::size_t>(i)];
-    if (!shard.in_turn && !shard.ready.empty() && shard.not_before <= now) open.push_back(i);
-  }
+  for (shard_index i = 0; i < config_.shard_count; ++i)
+    if (is_open(shards_[static_cast<std::size_t>(i)], now)) open.push_back(i);
   assignment result;
   if (open.empty()) return result;
   std::sort(open.begin(), open.end(), [&](shard_index a, shard_index b) {
@@ -135,7 +136,7 @@ directory::assignment directory::take(time_point now) {
   };
 
   if (auto& first = shards_[static_cast<std::size_t>(open.front())]; entries_[first.ready.front()].isolate) {
-    result.isolated = true;
+    result.isolated = is_isolated_turn_open_ = true;
     take_front(first);
     return result;
   }
@@ -170,11 +171,12 @@ void directory::finish(std::span<const finished> sessions, std::span<const shard
     auto& shard = shards_[static_cast<std::size_t>(e.shard)];
     ROWCALL_ASSERT(e.where == state::in_turn);
     --in_turn_count_;
+    if (e.isolate) is_isolated_turn_open_ = false;
     switch (f.kind) {
       case finished::status::done: {
         shard.wait = std::chrono::milliseconds{0};
         e.cursor = f.cursor;
-        e.isolate = false;
+        e.isolate = f.isolate_next;
         if (f.retry_in) {
           e.where = state::held;
           ++held_count_;
@@ -228,7 +230,7 @@ std::optional<directory::time_point> directory::next_due() const {
   std::optional<time_point> due;
   if (!held_.empty()) due = held_.front().first;
   for (const auto& shard : shards_)
-    if (!shard.ready.empty() && !shard.in_turn && (!due || shard.not_before < *due)) due = shard.not_before;
+    if (is_open(shard, time_point::max()) && (!due || shard.not_before < *due)) due = shard.not_before;
   return due;
 }
 

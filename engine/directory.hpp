@@ -62,7 +62,7 @@ class directory {
   };
   struct assignment {
     std::vector<taken> sessions;
-    bool isolated = false;  ///< one session whose last turn could not be committed: one command at a time
+    bool isolated = false;  ///< one session, one command: its last turn could not be committed, or ended with its node
   };
 
   /// The next turn: ready sessions in the order of their wakes, of shards that are in no other turn. Empty when there
@@ -83,6 +83,7 @@ class directory {
     std::optional<session_cursor> cursor;
     bool has_more = false;
     std::optional<std::chrono::milliseconds> retry_in;
+    bool isolate_next = false;  ///< done, but what is left needs a turn of its own
   };
   /// Ends a turn. `shards_lost`: shards found to have been another node's: every cursor known of theirs is void,
   /// except those that this report brings.
@@ -125,6 +126,7 @@ class directory {
   };
   static constexpr slot none = ~slot{0};
 
+  bool is_open(const shard_state& shard, time_point now) const;
   slot slot_of(const session_id& session);
   void make_ready(slot s, bool front);
   void make_idle(slot s, time_point now);
@@ -139,6 +141,7 @@ class directory {
   std::vector<std::pair<time_point, slot>> held_;  ///< a heap, the earliest on top
   slot idle_first_ = none, idle_last_ = none;
   std::size_t idle_count_ = 0, ready_count_ = 0, in_turn_count_ = 0, held_count_ = 0;
+  bool is_isolated_turn_open_ = false;  ///< there is never more than one
   std::uint64_t arrivals_ = 0;
 };
 

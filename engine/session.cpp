@@ -118,7 +118,9 @@ enum class session::step {
 struct session::batch {
   session_writes& writes;
   json::parser& parser;
+  bool is_isolated = false;
   std::optional<std::chrono::milliseconds> retry_in;
+  bool needs_isolation = false;
   bool ends_cold = false;  ///< nothing in memory can be relied on after this batch
 };
 
@@ -186,7 +188,7 @@ bool session::follows(session_cursor expected, std::span<const command_row> comm
 }
 
 session::outcome session::decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser,
-                                 const std::optional<std::string>& forced_error) {
+                                 const std::optional<std::string>& forced_error, bool is_isolated) {
   outcome out;
   out.writes.session = id_;
   out.writes.before = out.writes.after = cursor_;
@@ -204,7 +206,7 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
     return out;
   }
 
-  batch b{out.writes, parser, std::nullopt, false};
+  batch b{out.writes, parser, is_isolated};
   std::size_t done = 0;
   for (const auto& row : commands) {
     const auto reached = forced_error ? failed(row, as_reason(*forced_error), b) : decide_one(row, b);
@@ -213,6 +215,7 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
   }
   out.has_more = done < commands.size();
   out.retry_in = b.retry_in;
+  out.needs_isolation = b.needs_isolation;
   out.writes.after = cursor_;
   if (!b.ends_cold) take_snapshot(out, parser);
   out.is_loaded = !b.ends_cold;
@@ -237,7 +240,19 @@ bool session::needs_arming(command_seq seq) const {
 }
 
 session::step session::decide_one(const command_row& row, batch& b) {
-  if (needs_arming(row.seq)) return arm(row, b);
+  // A first careful attempt may share its turn with other sessions' commands. Whoever was in one that ended with its
+  // node is tried alone from then on, so that the culprit's attempts are counted and not its neighbours'.
+  const auto* tried = retry_of(row.seq);
+  const int attempts_begun = tried && !tried->armed_by.empty() ? tried->attempts : 0;
+  const bool arms = needs_arming(row.seq);
+  if (!b.is_isolated && attempts_begun >= (arms ? 1 : 2)) {
+    b.needs_isolation = true;
+    return step::undone;
+  }
+  if (arms) {
+    b.needs_isolation = attempts_begun >= 1;
+    return arm(row, b);
+  }
   const bool alone = is_armed_here(row.seq);
   const auto reached = execute(row, b);
   return alone && reached == step::next ? step::last : reached;

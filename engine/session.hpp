@@ -56,6 +56,7 @@ class session {
     bool has_more = false;                              ///< commands of this claim are left (hold, careful)
     std::optional<std::chrono::milliseconds> retry_in;  ///< held: look again after this long, not sooner
     bool is_loaded = true;  ///< false: the session is cold now, the next claim must bring an image
+    bool needs_isolation = false;  ///< the rest needs a turn of its own: an earlier careful attempt ended with its node
     std::string load_error;  ///< stale because the image could not be loaded: it will not help to try again at once
     std::string snapshot_error;  ///< for the log: a snapshot was due, but the module's save could not be read back
   };
@@ -63,8 +64,9 @@ class session {
   /// Decides on the claimed commands, in order, and applies the updates to the cached state.
   /// `expected` is the cursor that the fetch used; it must be this session's own.
   /// `forced_error`: the first command can not be committed for this reason; it is treated as failed, not executed.
+  /// `is_isolated`: no other session is in this turn; see outcome::needs_isolation.
   outcome decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser,
-                 const std::optional<std::string>& forced_error = {});
+                 const std::optional<std::string>& forced_error = {}, bool is_isolated = false);
 
  private:
   enum class step;

@@ -212,6 +212,24 @@ TEST_F(directory_test, an_isolated_session_gets_a_turn_of_its_own) {
   EXPECT_FALSE(d.take(now).isolated);
 }
 
+TEST_F(directory_test, there_is_one_isolated_turn_at_a_time) {
+  auto d = make();
+  for (const char* s : {"echo-a", "echo-b"}) d.wake(id(s), {}, now);
+  std::vector<directory::finished> report;
+  for (auto& s : d.take(now).sessions) {
+    auto f = done(s.index, 1);
+    f.has_more = f.isolate_next = true;
+    report.push_back(f);
+  }
+  ASSERT_EQ(report.size(), 2u);
+  d.finish(report, {}, now);
+  auto first = d.take(now);
+  EXPECT_TRUE(first.isolated);
+  EXPECT_TRUE(d.take(now).sessions.empty());
+  finish_one(d, done(first.sessions[0].index, 2));
+  EXPECT_TRUE(d.take(now).isolated);
+}
+
 TEST_F(directory_test, idle_sessions_are_passivated_and_their_slots_reused) {
   auto d = make();
   d.wake(id("echo-a"), {}, now);
