@@ -65,6 +65,7 @@ struct turn {
   std::vector<session_actor> actors;  ///< parallel to work.sessions
 
   engine::turn_claim claim;
+  std::vector<engine::shard_index> shards_lost;  ///< found to have been another node's
   std::vector<engine::session::outcome> outcomes;  ///< parallel; only where a decide_request was sent
   std::optional<std::string> forced_error;  ///< isolated: the command could not be committed for this reason
   std::atomic<std::size_t> undecided = 0;

@@ -77,7 +77,7 @@ void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
                 "turn aborted (" + std::string(engine::to_string(why.code)) + "): " + why.message);
   auto r = std::make_shared<turn_report>();
   r->turn = t;
-  r->shards_lost = t->claim.taken_over;
+  r->shards_lost = t->shards_lost;
   for (const auto& s : t->work.sessions) {
     finished f;
     f.index = s.index;
@@ -103,7 +103,7 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
   auto& counters = *st.config.counters;
   auto r = std::make_shared<turn_report>();
   r->turn = t;
-  r->shards_lost = t->claim.taken_over;
+  r->shards_lost = t->shards_lost;
   for (std::size_t i = 0; i < t->work.sessions.size(); ++i) {
     const auto& claim = t->claim.sessions[i];
     finished f;
@@ -153,11 +153,35 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
   }
   ++counters.turns;
   if (writes.empty()) ++counters.turns_empty;
-  counters.shards_taken_over += t->claim.taken_over.size();
+  counters.shards_taken_over += t->shards_lost.size();
   counters.is_store_connected = true;
   // Only now, after COMMIT: whoever hears of an update finds it in the log.
   if (!notices.empty()) st.config.bus->publish(notices);
   report(self, std::move(r), false);
+}
+
+/// Claims the turn's sessions. Shards that were another owner's are taken over in a transaction of its own, before
+/// anything is executed: were that part of the turn, a command that kills the process would take the record of who ran it
+/// along, and nobody would be careful with it.
+engine::result<void> claim(self_pointer self, turn& t) {
+  auto& store = *self->state.store;
+  constexpr int takeovers_max = 4;
+  for (int i = 0; i < takeovers_max; ++i) {
+    auto claimed = store.claim(request_of(t, self->state.config));
+    if (!claimed) return tl::make_unexpected(claimed.error());
+    t.claim = std::move(*claimed);
+    if (t.claim.taken_over.empty()) return {};
+    const auto& lost = t.claim.taken_over;
+    for (auto& s : t.work.sessions)
+      if (std::find(lost.begin(), lost.end(), s.shard) != lost.end()) s.cursor.reset();
+    t.shards_lost.insert(t.shards_lost.end(), lost.begin(), lost.end());
+    if (auto taken = store.commit({}); !taken) {
+      t.claim = {};  // nothing was handed to an actor
+      return taken;
+    }
+  }
+  t.claim = {};
+  return engine::fail(engine::errc::serialization_failure, "another node takes the same shards again and again");
 }
 
 void decide(self_pointer self, const turn_ptr& t);
@@ -169,8 +193,7 @@ void commit(self_pointer self, const turn_ptr& t) {
     if (has_work(t->claim.sessions[i]) && t->outcomes[i].kind == engine::session::outcome::status::decided &&
         !t->outcomes[i].writes.empty())
       writes.push_back(std::move(t->outcomes[i].writes));
-  // A claim that took shards over is committed even when empty, so that the ownership lasts.
-  if (writes.empty() && t->claim.taken_over.empty()) {
+  if (writes.empty()) {
     st.store->abandon();
     return conclude(self, t, {});
   }
@@ -182,12 +205,8 @@ void commit(self_pointer self, const turn_ptr& t) {
     st.store->abandon();
     forget_all(self, *t);
     t->forced_error = committed.error().message;
-    auto request = request_of(*t, st.config);
-    request.sessions.front().cursor.reset();
     t->work.sessions.front().cursor.reset();
-    auto claimed = st.store->claim(request);
-    if (!claimed) return abort(self, t, claimed.error());
-    t->claim = std::move(*claimed);
+    if (auto claimed = claim(self, *t); !claimed) return abort(self, t, claimed.error());
     return decide(self, t);
   }
   abort(self, t, committed.error());
@@ -216,9 +235,7 @@ void decide(self_pointer self, const turn_ptr& t) {
 void run(self_pointer self, const turn_ptr& t) {
   auto& st = self->state;
   st.open = t;
-  auto claimed = st.store->claim(request_of(*t, st.config));
-  if (!claimed) return abort(self, t, claimed.error());
-  t->claim = std::move(*claimed);
+  if (auto claimed = claim(self, *t); !claimed) return abort(self, t, claimed.error());
   decide(self, t);
 }
 

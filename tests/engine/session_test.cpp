@@ -129,8 +129,8 @@ class session_test : public testing::Test {
     return rows;
   }
 
-  session::outcome decide(const std::vector<std::string>& types) {
-    return session_->decide(session_->cursor(), commands(types), parser_);
+  session::outcome decide(const std::vector<std::string>& types, bool is_isolated = false) {
+    return session_->decide(session_->cursor(), commands(types), parser_, {}, is_isolated);
   }
 
   static std::vector<std::string> types_of(const session::outcome& out) {
@@ -460,7 +460,7 @@ TEST_F(session_test, executes_what_this_node_armed_before_it_went_cold) {
 
 TEST_F(session_test, counts_the_attempt_of_a_node_that_died_in_it) {
   load(image_with({{1}, 1, "", "node-0", 0ms}, {1}));
-  const auto out = decide({"tell"});
+  const auto out = decide({"tell"}, true);
   EXPECT_THAT(out.writes.updates, IsEmpty());
   EXPECT_EQ(out.writes.retry_put->attempts, 2);
   EXPECT_EQ(out.writes.retry_put->armed_by, "node-1");
@@ -468,12 +468,25 @@ TEST_F(session_test, counts_the_attempt_of_a_node_that_died_in_it) {
 
 TEST_F(session_test, is_careful_with_what_another_node_armed_outside_of_any_backlog) {
   load(image_with({{1}, 1, "", "node-0", 0ms}));
-  EXPECT_EQ(decide({"tell"}).writes.retry_put->attempts, 2);
+  EXPECT_EQ(decide({"tell"}, true).writes.retry_put->attempts, 2);
+}
+
+TEST_F(session_test, asks_for_a_turn_of_its_own_when_a_careful_attempt_ended_with_its_node) {
+  load(image_with({{1}, 1, "", "node-0", 0ms}, {1}));
+  auto out = decide({"tell"});
+  EXPECT_TRUE(out.needs_isolation);
+  EXPECT_TRUE(out.writes.empty());
+  EXPECT_TRUE(out.has_more);
+  out = decide({"tell"}, true);
+  EXPECT_EQ(out.writes.retry_put->attempts, 2);
+  EXPECT_TRUE(out.needs_isolation) << "for the execution too";
+  EXPECT_TRUE(decide({"tell"}).needs_isolation);
+  EXPECT_THAT(types_of(decide({"tell"}, true)), ElementsAre("told"));
 }
 
 TEST_F(session_test, parks_a_command_that_killed_every_node_that_tried_it) {
   load(image_with({{1}, 3, "", "node-0", 0ms}, {2}));
-  const auto out = decide({"tell", "tell"});
+  const auto out = decide({"tell", "tell"}, true);
   EXPECT_THAT(types_of(out), ElementsAre("command_failed"));
   ASSERT_THAT(out.writes.dead_letters, SizeIs(1));
   EXPECT_EQ(out.writes.dead_letters[0].attempts, 3);
