@@ -57,6 +57,7 @@ engine::session_id room_of(std::string_view name) {
 
 chat_model::chat_model(chat_config config) : config_(std::move(config)), me_(config_.user.name()) {
   effects_.load.push_back(config_.user);
+  if (config_.is_interactive) say("hello " + me_ + "; /help lists the commands, Ctrl-D ends");
 }
 
 chat_model::effects chat_model::take() {

@@ -205,7 +205,9 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   CLI::App app{"Rowcall: a durable, exactly-once command/update engine on PostgreSQL and NATS.", "rowcall"};
   table t;
   app.set_version_flag("--version", std::string{"rowcall "} + version);
-  app.footer(exit_codes_text);  // inherited by the subcommands, like fallthrough
+  // Footer and fallthrough are inherited by subcommands that are added later.
+  app.footer(std::string{"The options of `rowcall --help` (--database, --nats, --json, ...) may stand here as well.\n\n"} +
+             exit_codes_text);
   app.fallthrough();
   app.require_subcommand(1);
   add_global(app, t.global);
@@ -218,6 +220,7 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   add_dead(app, t.dead);
   add_chat(app, t.chat);
   add_demo(app, t.demo);
+  app.footer(exit_codes_text);
   finish_options(app);
   try {
     app.parse(argc, argv);
