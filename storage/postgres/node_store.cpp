@@ -20,6 +20,8 @@ constexpr std::size_t sweep_first_rows = 1'000, sweep_chunk_rows = 10'000;
 constexpr std::size_t leftover_probe_max = 20'000;
 /// Sessions known to be pending that are remembered. Beyond it, later sweeps read from the oldest pending command on.
 constexpr std::size_t leftover_sessions_max = 250'000;
+/// Commands after which the sweep's index is summed up.
+constexpr std::size_t summarize_rows = 100'000;
 constexpr int cleanup_sessions_max = 1'000;
 
 /// What the sweeps so far have learned, and the next one builds on.
@@ -48,7 +50,7 @@ class node_store final : public engine::node_store {
   explicit node_store(store_config config)
       : link_(std::move(config),
               {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "sweep_snapshot", "sweep_open",
-               "sweep_probe", "sweep_mark", "cleanup_chunk"},
+               "sweep_probe", "sweep_mark", "sweep_summarize", "cleanup_chunk"},
               // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
               "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
 
@@ -94,7 +96,7 @@ class node_store final : public engine::node_store {
     // Asynchronous: an older mark costs a longer first sweep and nothing else.
     auto marked = link_.exec("SET LOCAL synchronous_commit = off;" + call("sweep_mark").number(mark()).str());
     if (!marked) return tl::make_unexpected(marked.error());
-    return {};
+    return summarize();
   }
 
   result<cleanup_report> cleanup(const cleanup_request& request) override {
@@ -117,6 +119,17 @@ class node_store final : public engine::node_store {
   }
 
  private:
+  /// Pages that the BRIN index has not summed up yet are read by every sweep. Autovacuum does it within a minute or so;
+  /// under load a minute is many pages.
+  result<void> summarize() {
+    if (rows_scanned_ < summarize_rows) return {};
+    auto done = link_.exec("SET LOCAL lock_timeout = '50ms';" + call("sweep_summarize").str());
+    // A vacuum holds the lock, and does the same.
+    if (!done && done.error().code != errc::timed_out) return tl::make_unexpected(done.error());
+    rows_scanned_ = 0;
+    return {};
+  }
+
   struct candidate {
     std::string session;
     std::int64_t oldest_xid = 0;
@@ -179,6 +192,7 @@ class node_store final : public engine::node_store {
     auto rows = link_.exec(call("sweep_open").number(from).text(memory_.open_xids).str() + ";FETCH " +
                            std::to_string(sweep_first_rows) + " FROM sweep_rows");
     while (rows && !rows->empty()) {
+      rows_scanned_ += static_cast<std::size_t>(rows->size());
       auto goes_on = look(distinct(*rows), kinds, found);
       if (!goes_on || !*goes_on) return goes_on;
       rows = link_.exec("FETCH " + std::to_string(sweep_chunk_rows) + " FROM sweep_rows");
@@ -266,6 +280,7 @@ class node_store final : public engine::node_store {
   sweep_memory memory_;
   std::int64_t seen_xmin_ = 0;  ///< of the snapshot taken before the sweep's scan
   bool was_found_called_ = false;
+  std::size_t rows_scanned_ = 0;  ///< since the index was last summed up
   std::string cleanup_after_;
 };
 
