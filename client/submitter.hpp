@@ -33,11 +33,13 @@ class submitter {
   ~submitter();  ///< waits for what is queued, at most retry_for
   submitter(const submitter&) = delete;
 
-  /// Blocks until the command is durable. Order: a thread's submits of one session keep their order.
+  /// Blocks until the command is durable; stores it on the calling thread when nothing else is under way. Not from a
+  /// `done` (assertion). Order: a thread's submits of one session keep their order.
   outcome submit(engine::command_request request);
   /// One result per request, in order. A batch goes into as few transactions as group_commands_max allows.
   std::vector<outcome> submit(std::vector<engine::command_request> batch);
-  /// Returns at once; `done` runs on the submitter's thread. Commands of one session keep the order of the calls.
+  /// Returns at once; `done` runs on the submitter's thread (`busy` is answered on the caller's, before this returns),
+  /// must be short and must not throw. Commands of one session keep the order of the calls.
   void submit_async(engine::command_request request, std::function<void(outcome)> done);
 
  private:
