@@ -142,6 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
                       bad_input{"nested_too_deep", "echo-1", "t",
                                 "{\"a\":" + std::string(10'000, '[') + std::string(10'000, ']') + "}", "nested"},
                       bad_input{"invalid_utf8", "echo-1", "t", "{\"a\":\"\xff\"}", "UTF-8"},
+                      bad_input{"integer_past_64_bits", "echo-1", "t", "{\"n\":123456789012345678901234567890}", "number"},
                       bad_input{"nul", "echo-1", "t", "{\"a\":\"\\u0000\"}", "NUL"},
                       bad_input{"too_large", "echo-1", "t", "{\"a\":\"" + std::string(70'000, 'x') + "\"}", "limit"}),
     [](const auto& info) { return std::string{info.param.name}; });
