@@ -80,7 +80,8 @@ void finish_options(CLI::App& app, const std::string& prefix) {
   // CLI11 reads the file before it looks at the environment, so the variable becomes the default; `required` makes a
   // name that can not be read an error instead of silence.
   app.set_config("--config", file != nullptr ? file : "",
-                 "configuration file, see rowcall.example.conf (Env:" + prefix + "_CONFIG)", file != nullptr && *file != '\0');
+                 "configuration file, see rowcall.example.conf (Env:" + prefix + "_CONFIG)",
+                 file != nullptr && *file != '\0');
   std::map<std::string, std::string> names;
   name_environment(app, prefix, "", names);
   app.config_formatter(std::make_shared<environment_first>(std::move(names)));

@@ -76,7 +76,8 @@ engine::result<void> check_database(const connection_options& options) {
       if (error.message.find("migrate") == std::string::npos && error.message.find("newer") == std::string::npos)
         error.message += "\nBring it up to date with `rowcall migrate up`.";
       return tl::make_unexpected(std::move(error));
-    default: return tl::make_unexpected(std::move(error));
+    default:
+      return tl::make_unexpected(std::move(error));
   }
 }
 

@@ -11,10 +11,10 @@
 namespace rowcall::tools {
 
 struct connection_options {
-  std::string database_url;                            ///< libpq URI or connection string; empty = not configured
-  std::string nats_url = "nats://127.0.0.1:4222";      ///< one or more servers, separated by commas
-  std::string subject_prefix = "rowcall";              ///< the first token of every NATS subject
-  std::chrono::milliseconds connect_timeout{5'000};    ///< bound on making one connection
+  std::string database_url;                          ///< libpq URI or connection string; empty = not configured
+  std::string nats_url = "nats://127.0.0.1:4222";    ///< one or more servers, separated by commas
+  std::string subject_prefix = "rowcall";            ///< the first token of every NATS subject
+  std::chrono::milliseconds connect_timeout{5'000};  ///< bound on making one connection
 };
 
 /// The configuration of a store. `role` ends up in application_name: "rowcall <role>".

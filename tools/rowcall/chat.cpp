@@ -190,7 +190,8 @@ std::string random_key_prefix() {
 /// The main thread's part: everything goes through here one after the other.
 class chat_loop {
  public:
-  chat_loop(const global_options& global, const chat_options& options, session_id user, engine::bus& bus, stop_signal& stop)
+  chat_loop(const global_options& global, const chat_options& options, session_id user, engine::bus& bus,
+            stop_signal& stop)
       : terminal_(!options.no_colour),
         model_({user, options.room, options.history, random_key_prefix(), terminal_.is_interactive()}),
         user_(std::move(user)),
@@ -205,7 +206,8 @@ class chat_loop {
   exit_code run() {
     perform();
     while (!is_over()) {
-      pollfd fds[] = {{stop_.fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}, {wants_input() ? STDIN_FILENO : -1, POLLIN, 0}};
+      pollfd fds[] = {
+          {stop_.fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}, {wants_input() ? STDIN_FILENO : -1, POLLIN, 0}};
       if (poll(fds, 3, static_cast<int>(tick.count())) < 0 && errno != EINTR) break;
       if (fds[0].revents != 0 && stop_.is_stopped()) break;
       if (fds[2].revents != 0) read_input();
@@ -317,9 +319,8 @@ class chat_loop {
     for (const auto& session : effects.load) loader_.load(session);
     for (const auto& session : effects.unfollow) follower_.unfollow(session);
     if (effects.submit)
-      submitter_.submit_async(std::move(*effects.submit), [this](auto outcome) {
-        mailbox_.put(submitted_event{std::move(outcome)});
-      });
+      submitter_.submit_async(std::move(*effects.submit),
+                              [this](auto outcome) { mailbox_.put(submitted_event{std::move(outcome)}); });
     if (effects.quit) leave();
     const auto status = status_now();
     if (status.empty() && !shown_status_.empty() && !is_leaving_)
@@ -339,7 +340,8 @@ class chat_loop {
       return now - *trouble_since_ >= milliseconds{300} ? "reconnecting …" : shown_status_;
     }
     trouble_since_.reset();
-    if (now - engine_heard_at_ >= engine_patience) return "waiting for an engine: what you sent is stored and will be delivered";
+    if (now - engine_heard_at_ >= engine_patience)
+      return "waiting for an engine: what you sent is stored and will be delivered";
     return is_leaving_ && terminal_.is_interactive() ? "sending what is left, Ctrl-C leaves at once" : "";
   }
 
@@ -384,7 +386,8 @@ class chat_loop {
 exit_code run(const global_options& global, const chat_options& options) {
   auto user = session_id::parse("user-" + options.user);
   if (!user)
-    return fail_with({engine::errc::invalid_argument, "'" + sanitised(options.user) + "' is no user name: write 1 to 59 of A-Z a-z 0-9 _ -"});
+    return fail_with({engine::errc::invalid_argument,
+                      "'" + sanitised(options.user) + "' is no user name: write 1 to 59 of A-Z a-z 0-9 _ -"});
   if (auto checked = check_database(global.connection); !checked) return fail_with(checked.error());
   stop_signal stop;
   auto bus = open_bus(global.connection, "chat");

@@ -54,7 +54,8 @@ void chat_line_editor::take(char byte, std::vector<event>& events) {
       parameters_.clear();
       csi(byte);
       return;
-    case state::plain: break;
+    case state::plain:
+      break;
   }
   if (byte == escape_byte)
     state_ = state::escape;
@@ -87,32 +88,69 @@ void chat_line_editor::control(char byte, std::vector<event>& events) {
       else
         erase(cursor_, after(cursor_));
       return;
-    case ctrl('L'): events.push_back({event::kind::clear, {}}); return;
-    case ctrl('A'): cursor_ = 0; return;
-    case ctrl('E'): cursor_ = text_.size(); return;
-    case ctrl('B'): cursor_ = before(cursor_); return;
-    case ctrl('F'): cursor_ = after(cursor_); return;
+    case ctrl('L'):
+      events.push_back({event::kind::clear, {}});
+      return;
+    case ctrl('A'):
+      cursor_ = 0;
+      return;
+    case ctrl('E'):
+      cursor_ = text_.size();
+      return;
+    case ctrl('B'):
+      cursor_ = before(cursor_);
+      return;
+    case ctrl('F'):
+      cursor_ = after(cursor_);
+      return;
     case ctrl('H'):
-    case delete_byte: erase(before(cursor_), cursor_); return;
-    case ctrl('K'): erase(cursor_, text_.size()); return;
-    case ctrl('U'): erase(0, cursor_); return;
-    case ctrl('W'): erase(word_before(), cursor_); return;
-    case ctrl('P'): recall(-1); return;
-    case ctrl('N'): recall(+1); return;
-    case '\t': insert(' '); return;
-    default: return;
+    case delete_byte:
+      erase(before(cursor_), cursor_);
+      return;
+    case ctrl('K'):
+      erase(cursor_, text_.size());
+      return;
+    case ctrl('U'):
+      erase(0, cursor_);
+      return;
+    case ctrl('W'):
+      erase(word_before(), cursor_);
+      return;
+    case ctrl('P'):
+      recall(-1);
+      return;
+    case ctrl('N'):
+      recall(+1);
+      return;
+    case '\t':
+      insert(' ');
+      return;
+    default:
+      return;
   }
 }
 
 void chat_line_editor::csi(char final_byte) {
   const bool by_word = parameters_ == "1;5" || parameters_ == "1;3";
   switch (final_byte) {
-    case 'A': recall(-1); return;
-    case 'B': recall(+1); return;
-    case 'C': cursor_ = by_word ? word_after() : after(cursor_); return;
-    case 'D': cursor_ = by_word ? word_before() : before(cursor_); return;
-    case 'H': cursor_ = 0; return;
-    case 'F': cursor_ = text_.size(); return;
+    case 'A':
+      recall(-1);
+      return;
+    case 'B':
+      recall(+1);
+      return;
+    case 'C':
+      cursor_ = by_word ? word_after() : after(cursor_);
+      return;
+    case 'D':
+      cursor_ = by_word ? word_before() : before(cursor_);
+      return;
+    case 'H':
+      cursor_ = 0;
+      return;
+    case 'F':
+      cursor_ = text_.size();
+      return;
     case '~':
       if (parameters_ == "1" || parameters_ == "7") cursor_ = 0;
       if (parameters_ == "4" || parameters_ == "8") cursor_ = text_.size();
@@ -120,7 +158,8 @@ void chat_line_editor::csi(char final_byte) {
       if (parameters_ == "200") pasting_ = true;
       if (parameters_ == "201") pasting_ = false;
       return;
-    default: return;
+    default:
+      return;
   }
 }
 

@@ -86,7 +86,9 @@ std::map<std::string, std::size_t> chat_model::unread() const {
   return counts;
 }
 
-void chat_model::say(std::string text) { effects_.lines.push_back({chat_line::kind::notice, {}, {}, {}, std::move(text)}); }
+void chat_model::say(std::string text) {
+  effects_.lines.push_back({chat_line::kind::notice, {}, {}, {}, std::move(text)});
+}
 void chat_model::complain(std::string text) {
   effects_.lines.push_back({chat_line::kind::error, {}, {}, {}, std::move(text)});
 }
@@ -146,11 +148,12 @@ void chat_model::run_command(std::string_view word, std::string_view rest) {
 }
 
 void chat_model::help() {
-  for (const char* text : {"/join ROOM    enter a room, or go to one you are in", "/create NAME  make a room and enter it",
-                           "/leave [ROOM] leave a room for good", "/rename NAME  give this room another name",
-                           "/rooms        the rooms you are in, with what is unread", "/who          the members of this room",
-                           "/history [N]  the last N messages of this room", "/quit         end (also Ctrl-D)",
-                           "Everything else is a message; // at the start sends a /."})
+  for (const char* text :
+       {"/join ROOM    enter a room, or go to one you are in", "/create NAME  make a room and enter it",
+        "/leave [ROOM] leave a room for good", "/rename NAME  give this room another name",
+        "/rooms        the rooms you are in, with what is unread", "/who          the members of this room",
+        "/history [N]  the last N messages of this room", "/quit         end (also Ctrl-D)",
+        "Everything else is a message; // at the start sends a /."})
     say(text);
 }
 
@@ -184,7 +187,8 @@ void chat_model::show_history(std::string_view rest) {
   std::size_t count = config_.history;
   if (!rest.empty()) {
     const auto [end, code] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
-    if (code != std::errc{} || end != rest.data() + rest.size() || count == 0) return complain("write /history and a number");
+    if (code != std::errc{} || end != rest.data() + rest.size() || count == 0)
+      return complain("write /history and a number");
   }
   show_lines(rooms_[*current_], count);
 }
@@ -264,7 +268,8 @@ void chat_model::loaded(const engine::session_id& session, const chat_image& ima
     for (const auto& u : image.updates) fold_user(u);
     user_loaded_ = true;
     if (!first) return;
-    entry e{room_of(config_.room.empty() ? "lobby" : config_.room), config_.room.empty() ? "lobby" : config_.room, true, true};
+    entry e{room_of(config_.room.empty() ? "lobby" : config_.room), config_.room.empty() ? "lobby" : config_.room, true,
+            true};
     if (config_.room.empty() && selected_) e = entry{*selected_, short_name(*selected_), true, true};
     for (const auto& id : memberships_)
       if (id != e.room) effects_.load.push_back(id);
@@ -355,7 +360,8 @@ void chat_model::fold_user(const engine::update_row& u) {
   } else if (u.type == engine::update_type::command_rejected) {
     answered(u.command.value, {true, reason});
   } else if (u.type == engine::update_type::command_failed) {
-    answered(u.command.value, {true, "the engine gave up on it: " + std::string{string_at(*data, "error").value_or("")}});
+    answered(u.command.value,
+             {true, "the engine gave up on it: " + std::string{string_at(*data, "error").value_or("")}});
   }
 }
 
@@ -389,8 +395,10 @@ void chat_model::fold_room(const engine::session_id& id, room_state& room, const
     const std::string sender{string_at(*data, "sender").value_or("")};
     const std::string text{string_at(*data, "text").value_or("")};
     const bool own = sender == me_;
-    add_line(id, room, {own ? chat_line::kind::own_message : chat_line::kind::message, short_name(id), u.created_at, sender, text},
-             live);
+    add_line(
+        id, room,
+        {own ? chat_line::kind::own_message : chat_line::kind::message, short_name(id), u.created_at, sender, text},
+        live);
     if (own) own_update(id, "post_message", text);
   } else if (u.type == "chat_created") {
     room.name = string_at(*data, "name").value_or("");
@@ -439,7 +447,8 @@ void chat_model::pump() {
 void chat_model::retry() { retry_wanted_ = false; }
 
 void chat_model::submitted(const engine::result<engine::submit_receipt>& outcome) {
-  const auto s = std::find_if(outbox_.begin(), outbox_.end(), [](const sending& x) { return x.at == sending::state::sent; });
+  const auto s =
+      std::find_if(outbox_.begin(), outbox_.end(), [](const sending& x) { return x.at == sending::state::sent; });
   if (s == outbox_.end()) return;  // left the room meanwhile
   using kind = engine::submit_receipt::outcome;
   if (s->answered) {  // its update was faster than the outcome
@@ -486,7 +495,8 @@ void chat_model::own_update(const engine::session_id& room, std::string_view typ
 }
 
 void chat_model::refused(const sending& s, const std::string& reason) {
-  if (entering_ && entering_->room == s.room && (s.type == "join_chat" || s.type == "create_chat")) return entry_refused(reason);
+  if (entering_ && entering_->room == s.room && (s.type == "join_chat" || s.type == "create_chat"))
+    return entry_refused(reason);
   if (s.type == "select_chat") return;  // a convenience for the next start
   if (s.type == "post_message") return complain("not sent: " + s.text + "  -- " + reason);
   complain("#" + short_name(s.room) + ": " + reason);

@@ -24,9 +24,9 @@ namespace rowcall::tools {
 struct chat_line {
   enum class kind { message, own_message, notice, error };
   kind what = kind::notice;
-  std::string room;                       ///< short name; empty for what belongs to no room
+  std::string room;  ///< short name; empty for what belongs to no room
   std::optional<engine::db_time> at;
-  std::string sender;                     ///< of messages
+  std::string sender;  ///< of messages
   std::string text;
 };
 
@@ -40,10 +40,10 @@ struct chat_image {
 
 struct chat_config {
   engine::session_id user;
-  std::string room;           ///< to enter first; empty = the one selected last, or the lobby
-  std::size_t history = 50;   ///< messages shown on entering a room
-  std::string key_prefix;     ///< unique to this run; makes the idempotency keys
-  bool is_interactive = true; ///< a person types: /quit acts at once, not in its turn
+  std::string room;            ///< to enter first; empty = the one selected last, or the lobby
+  std::size_t history = 50;    ///< messages shown on entering a room
+  std::string key_prefix;      ///< unique to this run; makes the idempotency keys
+  bool is_interactive = true;  ///< a person types: /quit acts at once, not in its turn
 };
 
 class chat_model {
@@ -51,7 +51,7 @@ class chat_model {
   /// What has to be done now; taken (and emptied) with take().
   struct effects {
     std::vector<chat_line> lines;
-    std::vector<engine::session_id> load;      ///< read these, and give the image to loaded()
+    std::vector<engine::session_id> load;  ///< read these, and give the image to loaded()
     std::vector<engine::session_id> unfollow;
     std::optional<engine::command_request> submit;  ///< one at a time; then submitted()
     bool quit = false;

@@ -90,9 +90,12 @@ std::string chat_terminal::formatted(const chat_line& line) const {
     case chat_line::kind::message:
       return coloured("2", head) + coloured(colour_of(line.sender), sanitised(line.sender) + ":") + " " + text;
     case chat_line::kind::own_message:
-      return coloured("2", head) + coloured("1;32", sanitised(line.sender) + (is_interactive_ ? " (you):" : ":")) + " " + text;
-    case chat_line::kind::notice: return coloured("2", head + "-- " + text);
-    case chat_line::kind::error: return coloured("31", "! " + text);
+      return coloured("2", head) + coloured("1;32", sanitised(line.sender) + (is_interactive_ ? " (you):" : ":")) +
+             " " + text;
+    case chat_line::kind::notice:
+      return coloured("2", head + "-- " + text);
+    case chat_line::kind::error:
+      return coloured("31", "! " + text);
   }
   return text;
 }

@@ -46,7 +46,8 @@ void add_migrate(CLI::App& app, migrate_options& o) {
     o.what = migrate_options::direction::up;
   });
   auto* down = sub->add_subcommand("down", "undo the last migration; --to VERSION undoes more (this deletes data)");
-  down->add_option_function<int>("--to", [&o](int version) { o.target = version; }, "undo everything above this version")
+  down->add_option_function<int>(
+          "--to", [&o](int version) { o.target = version; }, "undo everything above this version")
       ->check(CLI::NonNegativeNumber)
       ->type_name("VERSION");
   down->callback([&o] { o.what = migrate_options::direction::down; });
@@ -57,7 +58,9 @@ void add_submit(CLI::App& app, submit_options& o) {
   auto* sub = app.add_subcommand("submit", "store one command durably and wake its session");
   sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
   sub->add_option("type", o.type, "command type")->required()->type_name("TYPE");
-  sub->add_option("data", o.data, "JSON object; - reads it from stdin, @FILE from a file")->required()->type_name("JSON");
+  sub->add_option("data", o.data, "JSON object; - reads it from stdin, @FILE from a file")
+      ->required()
+      ->type_name("JSON");
   sub->add_option_function<std::string>(
          "-k,--key", [&o](const std::string& key) { o.key = key; },
          "idempotency key: the same key in the same session is stored once, however often it is submitted")
@@ -71,7 +74,8 @@ void add_submit(CLI::App& app, submit_options& o) {
            }
            auto parsed = parse_duration(text);
            if (!parsed)
-             throw CLI::ValidationError("--wait", parsed.error().message + " (or put --wait at the end, or write --wait=10s)");
+             throw CLI::ValidationError("--wait",
+                                        parsed.error().message + " (or put --wait at the end, or write --wait=10s)");
            o.wait = *parsed;
          },
          "wait for the receipt and print its updates; at most this long")
@@ -86,7 +90,8 @@ void add_follow(CLI::App& app, follow_options& o) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("SEQ")
       ->capture_default_str();
-  sub->add_option_function<std::uint64_t>("-c,--count", [&o](std::uint64_t n) { o.count = n; }, "end after this many updates")
+  sub->add_option_function<std::uint64_t>(
+         "-c,--count", [&o](std::uint64_t n) { o.count = n; }, "end after this many updates")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
   sub->add_flag("--once", o.once, "end at the end of the log instead of waiting for more");
@@ -121,7 +126,10 @@ void add_dead(CLI::App& app, dead_options& o) {
     auto* one = sub->add_subcommand(name, description);
     one->callback([&o, verb] { o.what = verb; });
     one->add_option("session", o.session, "session id")->required()->type_name("SESSION");
-    one->add_option("command", o.command, "seq of the command")->required()->check(CLI::PositiveNumber)->type_name("SEQ");
+    one->add_option("command", o.command, "seq of the command")
+        ->required()
+        ->check(CLI::PositiveNumber)
+        ->type_name("SEQ");
   };
   add("show", "everything about one", dead_options::verb::show);
   add("redrive", "submit it again, as a new command that is linked to it", dead_options::verb::redrive);
@@ -140,12 +148,14 @@ void add_serve(CLI::App& app, serve_options& o) {
   const auto duration = [&](const char* name, milliseconds& value, const char* description) {
     add_duration_option(*sub, name, value, description);
   };
-  sub->add_option("--node", o.node, "name of this boot, unique; by default host, pid and a random part")->type_name("NAME");
+  sub->add_option("--node", o.node, "name of this boot, unique; by default host, pid and a random part")
+      ->type_name("NAME");
   count("--workers", o.workers, 1, 64, "turn workers, each with a thread and a database connection");
   count("--scheduler-threads", o.scheduler_threads, 0, 256, "threads of the session actors; 0 is one per core");
   count("--turn-sessions-max", o.turn_sessions_max, 1, 100'000, "sessions of one turn");
   count("--turn-commands-max", o.turn_commands_max, 1, 1'000'000, "commands of one turn");
-  count("--turn-commands-per-session-max", o.turn_commands_per_session_max, 1, 100'000, "commands of one session in one turn");
+  count("--turn-commands-per-session-max", o.turn_commands_per_session_max, 1, 100'000,
+        "commands of one session in one turn");
   count("--turn-bytes-max", o.turn_bytes_max, 1'024, 1'000'000'000, "bytes of command data in one turn");
   duration("--sweep-interval", o.sweep_interval, "how often lost wakes are looked for");
   duration("--heartbeat-interval", o.heartbeat_interval, "how often this node says that it is alive");
@@ -153,7 +163,8 @@ void add_serve(CLI::App& app, serve_options& o) {
   duration("--passivate-after", o.passivate_after, "an idle session leaves memory after this");
   duration("--transaction-timeout", o.transaction_timeout, "a node that is cut off keeps its shards at most this long");
   duration("--statement-timeout", o.statement_timeout, "bound on one SQL statement");
-  count("--snapshot-interval-updates", o.snapshot_interval_updates, 1, 1'000'000, "updates between two snapshots of a session");
+  count("--snapshot-interval-updates", o.snapshot_interval_updates, 1, 1'000'000,
+        "updates between two snapshots of a session");
   count("--retry-attempts-max", o.retry_attempts_max, 1, 1'000, "attempts before a failing command is parked");
   duration("--retry-base", o.retry_base, "wait before the second attempt; doubled for each further one");
   duration("--retry-wait-max", o.retry_wait_max, "the longest wait between two attempts");
@@ -163,7 +174,8 @@ void add_serve(CLI::App& app, serve_options& o) {
 }
 
 void add_demo(CLI::App& app, demo_options& o) {
-  auto* sub = app.add_subcommand("demo", "play a conversation and a burst of load through a running engine, and check it");
+  auto* sub =
+      app.add_subcommand("demo", "play a conversation and a burst of load through a running engine, and check it");
   sub->add_option("--commands", o.commands, "commands of the burst")
       ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
       ->type_name("N")
@@ -206,8 +218,9 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   table t;
   app.set_version_flag("--version", std::string{"rowcall "} + version);
   // Footer and fallthrough are inherited by subcommands that are added later.
-  app.footer(std::string{"The options of `rowcall --help` (--database, --nats, --json, ...) may stand here as well.\n\n"} +
-             exit_codes_text);
+  app.footer(
+      std::string{"The options of `rowcall --help` (--database, --nats, --json, ...) may stand here as well.\n\n"} +
+      exit_codes_text);
   app.fallthrough();
   app.require_subcommand(1);
   add_global(app, t.global);

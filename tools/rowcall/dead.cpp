@@ -10,7 +10,11 @@ std::string json_of(const engine::dead_letter& d) {
   engine::json::writer w;
   w.begin_object().key("session").string(d.session.str()).key("command_seq").number(d.command.value);
   w.key("type").string(d.type).key("data").raw(d.data).key("error").string(d.error);
-  w.key("attempts").number(std::int64_t{d.attempts}).key("failed_at").string(format_time(d.failed_at)).key("resolution");
+  w.key("attempts")
+      .number(std::int64_t{d.attempts})
+      .key("failed_at")
+      .string(format_time(d.failed_at))
+      .key("resolution");
   if (d.resolution.empty())
     w.null();
   else
@@ -39,10 +43,12 @@ exit_code show(const engine::dead_letter& d, bool json) {
     std::printf("%s\n", json_of(d).c_str());
     return exit_code::ok;
   }
-  std::printf("session     %s\ncommand     %lld\ntype        %s\nfailed at   %s\nattempts    %d\nerror       %s\nresolution  %s\ndata        %s\n",
-              d.session.str().c_str(), static_cast<long long>(d.command.value), sanitised(d.type).c_str(),
-              format_time(d.failed_at).c_str(), d.attempts, sanitised(d.error).c_str(),
-              d.resolution.empty() ? "open" : d.resolution.c_str(), sanitised(d.data).c_str());
+  std::printf(
+      "session     %s\ncommand     %lld\ntype        %s\nfailed at   %s\nattempts    %d\nerror       %s\nresolution  "
+      "%s\ndata        %s\n",
+      d.session.str().c_str(), static_cast<long long>(d.command.value), sanitised(d.type).c_str(),
+      format_time(d.failed_at).c_str(), d.attempts, sanitised(d.error).c_str(),
+      d.resolution.empty() ? "open" : d.resolution.c_str(), sanitised(d.data).c_str());
   return exit_code::ok;
 }
 
@@ -53,7 +59,8 @@ exit_code redrive(engine::admin_store& store, const global_options& global, cons
   if (auto bus = open_bus(global.connection, "dead"); bus && wait_connected(**bus, milliseconds{2'000})) {
     const engine::wake wake{session, *seq};
     (*bus)->publish({&wake, 1});
-    if (!(*bus)->flush(milliseconds{1'000})) std::fprintf(stderr, "rowcall: the wake may be lost; the sweep will find the command\n");
+    if (!(*bus)->flush(milliseconds{1'000}))
+      std::fprintf(stderr, "rowcall: the wake may be lost; the sweep will find the command\n");
   }
   if (global.json)
     std::printf("{\"session\":\"%s\",\"command_seq\":%lld,\"redrives\":%lld}\n", session.str().c_str(),
@@ -77,12 +84,14 @@ exit_code run(const global_options& global, const dead_options& options) {
   const auto store = storage::postgres::make_admin_store(store_config_of(global.connection, "dead"));
   const engine::command_seq command{options.command};
   switch (options.what) {
-    case dead_options::verb::list: return list(*store, options, global.json);
+    case dead_options::verb::list:
+      return list(*store, options, global.json);
     case dead_options::verb::show: {
       auto letter = store->dead_letter_of(session, command);
       return letter ? show(*letter, global.json) : fail_with(letter.error());
     }
-    case dead_options::verb::redrive: return redrive(*store, global, session, command);
+    case dead_options::verb::redrive:
+      return redrive(*store, global, session, command);
     case dead_options::verb::drop: {
       auto dropped = store->drop(session, command);
       if (!dropped) return fail_with(dropped.error());

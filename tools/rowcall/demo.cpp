@@ -42,7 +42,8 @@ engine::error no_answer(const std::string& what) {
   return {engine::errc::timed_out, what + "\nIs an engine running on this database and NATS? See `rowcall status`."};
 }
 
-std::unique_ptr<client::submitter> make_submitter(const global_options& global, engine::bus& bus, std::size_t stores_count) {
+std::unique_ptr<client::submitter> make_submitter(const global_options& global, engine::bus& bus,
+                                                  std::size_t stores_count) {
   std::vector<std::unique_ptr<engine::command_store>> stores;
   for (std::size_t i = 0; i < stores_count; ++i)
     stores.push_back(storage::postgres::make_command_store(store_config_of(global.connection, "demo")));
@@ -68,7 +69,8 @@ class received {
   }
   /// Waits for an update of the session that `matches`, from `from` on; moves `from` behind it.
   template <class Predicate>
-  std::optional<update_row> next(const session_id& id, std::size_t& from, steady::time_point deadline, Predicate matches) {
+  std::optional<update_row> next(const session_id& id, std::size_t& from, steady::time_point deadline,
+                                 Predicate matches) {
     std::unique_lock lock{mutex_};
     while (true) {
       const auto& log = logs_[id];
@@ -112,11 +114,16 @@ constexpr step conversation[] = {
 class play {
  public:
   play(const global_options& global, engine::bus& bus)
-      : run_(random_hex()), room_(session("chat-demo-" + run_)), quiet_(global.json), updates_(make_updates(global)),
-        submitter_(make_submitter(global, bus, 1)), follower_(make_updates(global), bus, handler()) {}
+      : run_(random_hex()),
+        room_(session("chat-demo-" + run_)),
+        quiet_(global.json),
+        updates_(make_updates(global)),
+        submitter_(make_submitter(global, bus, 1)),
+        follower_(make_updates(global), bus, handler()) {}
 
   exit_code run(steady::time_point deadline) {
-    if (!quiet_) std::printf("A conversation in %s: each line is an update that reached a follower.\n\n", room_.str().c_str());
+    if (!quiet_)
+      std::printf("A conversation in %s: each line is an update that reached a follower.\n\n", room_.str().c_str());
     follower_.follow(room_, {});
     for (const char* name : {"ann", "bob", "cleo"}) follower_.follow(user(name), {});
     for (const auto& s : conversation)
@@ -145,13 +152,15 @@ class play {
     if (!outcome) return tl::make_unexpected(outcome.error());
     if (outcome->kind == engine::submit_receipt::outcome::unknown_kind)
       return engine::fail(engine::errc::unavailable, "no engine has ever served this database: start `rowcall serve`");
-    if (outcome->kind == engine::submit_receipt::outcome::busy) return engine::fail(engine::errc::busy, "the engine refused: busy");
+    if (outcome->kind == engine::submit_receipt::outcome::busy)
+      return engine::fail(engine::errc::busy, "the engine refused: busy");
     const auto where = s.in_room ? room_ : user(s.user);
     const auto found = received_.next(where, positions_[where], deadline, [&](const update_row& u) {
       return u.type == s.answer || u.type == "request_refused" || u.type == engine::update_type::command_rejected;
     });
     if (!found) return tl::make_unexpected(no_answer(std::string{"no update '"} + s.answer + "' for " + s.user + "."));
-    if (found->type != s.answer) return engine::fail(engine::errc::internal, "unexpected " + found->type + ": " + found->data);
+    if (found->type != s.answer)
+      return engine::fail(engine::errc::internal, "unexpected " + found->type + ": " + found->data);
     if (!quiet_) show(s, *found);
     return {};
   }
@@ -184,14 +193,17 @@ class play {
       if (log.size() < expected) {
         std::size_t from = 0;
         const auto last = page->updates.back().seq;
-        received_.next(id, from, steady::now() + std::chrono::seconds{10}, [&](const update_row& u) { return u.seq == last; });
+        received_.next(id, from, steady::now() + std::chrono::seconds{10},
+                       [&](const update_row& u) { return u.seq == last; });
         log = received_.log(id);
       }
       log.resize(std::min(log.size(), expected));
-      const bool same = std::equal(log.begin(), log.end(), page->updates.begin(), page->updates.end(),
-                                   [](const update_row& a, const update_row& b) { return a.seq == b.seq && a.type == b.type; });
+      const bool same =
+          std::equal(log.begin(), log.end(), page->updates.begin(), page->updates.end(),
+                     [](const update_row& a, const update_row& b) { return a.seq == b.seq && a.type == b.type; });
       bool contiguous = true;
-      for (std::size_t i = 0; i < expected; ++i) contiguous = contiguous && page->updates[i].seq.value == static_cast<std::int64_t>(i + 1);
+      for (std::size_t i = 0; i < expected; ++i)
+        contiguous = contiguous && page->updates[i].seq.value == static_cast<std::int64_t>(i + 1);
       if (!same || !contiguous) {
         std::fprintf(stderr, "rowcall: %s: the follower's stream is not what the database holds\n", id.str().c_str());
         return exit_code::faulty;
@@ -199,8 +211,10 @@ class play {
       updates += expected;
     }
     if (!quiet_)
-      std::printf("\n  %zu commands of 3 users gave %zu updates in 4 sessions; the followers saw exactly what the database holds.\n\n",
-                  std::size(conversation), updates);
+      std::printf(
+          "\n  %zu commands of 3 users gave %zu updates in 4 sessions; the followers saw exactly what the database "
+          "holds.\n\n",
+          std::size(conversation), updates);
     return exit_code::ok;
   }
 
@@ -233,9 +247,16 @@ percentiles percentiles_of(std::vector<std::int64_t> latencies_ns) {
 class burst {
  public:
   burst(const global_options& global, const demo_options& options, engine::bus& bus)
-      : global_(global), options_(options), sessions_count_(std::min(options.sessions, options.commands)),
-        check_(sessions_count_), acknowledged_(sessions_count_, 0), started_at_(options.commands), latency_ns_(options.commands, -1),
-        show_live_(isatty(STDOUT_FILENO) == 1), updates_(make_updates(global)), submitter_(make_submitter(global, bus, 2)),
+      : global_(global),
+        options_(options),
+        sessions_count_(std::min(options.sessions, options.commands)),
+        check_(sessions_count_),
+        acknowledged_(sessions_count_, 0),
+        started_at_(options.commands),
+        latency_ns_(options.commands, -1),
+        show_live_(isatty(STDOUT_FILENO) == 1),
+        updates_(make_updates(global)),
+        submitter_(make_submitter(global, bus, 2)),
         follower_(make_updates(global), bus, handler()) {
     const auto run = random_hex();
     sessions_.reserve(sessions_count_);
@@ -310,7 +331,8 @@ class burst {
     if (outcome->kind == engine::submit_receipt::outcome::stored) return {};
     if (outcome->kind == engine::submit_receipt::outcome::busy)
       return engine::fail(engine::errc::busy, "the engine refused a command: too many are pending");
-    return engine::fail(engine::errc::unavailable, "no engine has ever served sessions of the kind 'echo': start `rowcall serve`");
+    return engine::fail(engine::errc::unavailable,
+                        "no engine has ever served sessions of the kind 'echo': start `rowcall serve`");
   }
 
   engine::result<void> submit_all() {
@@ -319,15 +341,17 @@ class burst {
         std::unique_lock lock{mutex_};
         while (!error_ && number - seen_ >= options_.in_flight) {
           if (changed_.wait_for(lock, milliseconds{100}) == std::cv_status::timeout && steady::now() > deadline_)
-            return tl::make_unexpected(no_answer("the updates stopped coming after " + format_count(static_cast<std::int64_t>(seen_)) + " commands."));
+            return tl::make_unexpected(no_answer("the updates stopped coming after " +
+                                                 format_count(static_cast<std::int64_t>(seen_)) + " commands."));
           show_progress(lock);
         }
         if (error_) return tl::make_unexpected(*error_);
         started_at_[number] = steady::now();
       }
       const auto index = number % sessions_count_;
-      submitter_->submit_async({sessions_[index], "ping", "{\"n\":" + std::to_string(number) + "}", {}},
-                               [this, index](const client::submitter::outcome& outcome) { acknowledge(index, outcome); });
+      submitter_->submit_async(
+          {sessions_[index], "ping", "{\"n\":" + std::to_string(number) + "}", {}},
+          [this, index](const client::submitter::outcome& outcome) { acknowledge(index, outcome); });
     }
     return {};
   }
@@ -421,24 +445,27 @@ class burst {
                  : print_text(seconds, rate, alone, loaded, stream, database);
     const bool complete = acknowledged_total_ == options_.commands;
     if (!complete) return exit_code::failed;
-    return stream.is_clean() && database.is_clean() && stream.updates == database.updates ? exit_code::ok : exit_code::faulty;
+    return stream.is_clean() && database.is_clean() && stream.updates == database.updates ? exit_code::ok
+                                                                                          : exit_code::faulty;
   }
 
   void print_text(double seconds, double rate, const percentiles& alone, const percentiles& loaded,
                   const stream_check::counts& stream, const stream_check::counts& database) const {
     const auto n = [](auto value) { return format_count(static_cast<std::int64_t>(value)); };
     std::printf("\nSummary\n");
-    std::printf("  commands        %s acknowledged as durable, over %s sessions, in %.2f s\n", n(acknowledged_total_).c_str(),
-                n(sessions_count_).c_str(), seconds);
-    std::printf("  updates         %s received by followers, %s in the database\n", n(stream.updates).c_str(), n(database.updates).c_str());
+    std::printf("  commands        %s acknowledged as durable, over %s sessions, in %.2f s\n",
+                n(acknowledged_total_).c_str(), n(sessions_count_).c_str(), seconds);
+    std::printf("  updates         %s received by followers, %s in the database\n", n(stream.updates).c_str(),
+                n(database.updates).c_str());
     std::printf("  rate            %s commands/s, from submit to the follower's hands\n", n(rate).c_str());
-    std::printf("  latency         p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms, with %s commands under way\n", loaded.p50_ms,
-                loaded.p90_ms, loaded.p99_ms, loaded.max_ms, n(std::min(options_.in_flight, options_.commands)).c_str());
-    std::printf("  one at a time   p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms\n", alone.p50_ms, alone.p90_ms, alone.p99_ms,
-                alone.max_ms);
+    std::printf("  latency         p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms, with %s commands under way\n",
+                loaded.p50_ms, loaded.p90_ms, loaded.p99_ms, loaded.max_ms,
+                n(std::min(options_.in_flight, options_.commands)).c_str());
+    std::printf("  one at a time   p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms\n", alone.p50_ms, alone.p90_ms,
+                alone.p99_ms, alone.max_ms);
     const auto line = [&](const char* where, const stream_check::counts& c) {
-      std::printf("  %-14s  lost %s, duplicated %s, reordered %s, gaps %s\n", where, n(c.lost).c_str(), n(c.duplicated).c_str(),
-                  n(c.reordered).c_str(), n(c.gaps).c_str());
+      std::printf("  %-14s  lost %s, duplicated %s, reordered %s, gaps %s\n", where, n(c.lost).c_str(),
+                  n(c.duplicated).c_str(), n(c.reordered).c_str(), n(c.gaps).c_str());
     };
     line("followers", stream);
     line("database", database);
@@ -454,7 +481,13 @@ class burst {
     };
     const auto counted = [&](const char* name, const stream_check::counts& c) {
       w.key(name).begin_object().key("updates").number(n(c.updates)).key("lost").number(n(c.lost));
-      w.key("duplicated").number(n(c.duplicated)).key("reordered").number(n(c.reordered)).key("gaps").number(n(c.gaps)).end_object();
+      w.key("duplicated")
+          .number(n(c.duplicated))
+          .key("reordered")
+          .number(n(c.reordered))
+          .key("gaps")
+          .number(n(c.gaps))
+          .end_object();
     };
     w.begin_object().key("commands").number(n(acknowledged_total_)).key("sessions").number(n(sessions_count_));
     w.key("seconds").number(seconds).key("commands_per_s").number(rate);
@@ -497,13 +530,15 @@ exit_code run(const global_options& global, const demo_options& options) {
   auto bus = open_bus(global.connection, "demo");
   if (!bus) return fail_with(bus.error());
   if (!wait_connected(**bus, global.connection.connect_timeout))
-    return fail_with({engine::errc::unavailable, "cannot reach NATS at " + without_password(global.connection.nats_url) +
-                                                     ".\nCheck --nats / ROWCALL_NATS_URL, or start one with `./run services`."});
+    return fail_with(
+        {engine::errc::unavailable, "cannot reach NATS at " + without_password(global.connection.nats_url) +
+                                        ".\nCheck --nats / ROWCALL_NATS_URL, or start one with `./run services`."});
   const auto deadline = steady::now() + options.timeout;
   const auto played = play{global, **bus}.run(deadline);
   if (played != exit_code::ok || options.no_load) return played;
   if (!global.json)
-    std::printf("A burst of load: %s echo commands over %s sessions.\n\n", format_count(static_cast<std::int64_t>(options.commands)).c_str(),
+    std::printf("A burst of load: %s echo commands over %s sessions.\n\n",
+                format_count(static_cast<std::int64_t>(options.commands)).c_str(),
                 format_count(static_cast<std::int64_t>(std::min(options.sessions, options.commands))).c_str());
   return burst{global, options, **bus}.run(deadline);
 }

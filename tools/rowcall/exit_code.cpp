@@ -6,12 +6,17 @@ namespace rowcall::tools {
 
 exit_code exit_code_of(const engine::error& error) {
   switch (error.code) {
-    case engine::errc::invalid_argument: return exit_code::usage;
-    case engine::errc::busy: return exit_code::refused;
-    case engine::errc::timed_out: return exit_code::timed_out;
+    case engine::errc::invalid_argument:
+      return exit_code::usage;
+    case engine::errc::busy:
+      return exit_code::refused;
+    case engine::errc::timed_out:
+      return exit_code::timed_out;
     case engine::errc::not_found:
-    case engine::errc::gone: return exit_code::not_found;
-    default: return exit_code::failed;
+    case engine::errc::gone:
+      return exit_code::not_found;
+    default:
+      return exit_code::failed;
   }
 }
 

@@ -18,7 +18,8 @@ namespace {
 void print_gone(const engine::session_id& session, const std::optional<engine::snapshot_row>& snapshot, bool json) {
   if (!json) {
     std::printf("-------- older updates were removed by retention; the state after update %lld is:\n         %s\n",
-                static_cast<long long>(snapshot ? snapshot->seq.value : 0), snapshot ? sanitised(snapshot->state).c_str() : "{}");
+                static_cast<long long>(snapshot ? snapshot->seq.value : 0),
+                snapshot ? sanitised(snapshot->state).c_str() : "{}");
     return;
   }
   engine::json::writer w;
@@ -99,7 +100,8 @@ exit_code print_once(const global_options& global, const follow_options& options
 exit_code run(const global_options& global, const follow_options& options) {
   auto session = engine::session_id::parse(options.session);
   if (!session)
-    return fail_with({session.error().code, "session '" + sanitised(options.session) + "': " + session.error().message});
+    return fail_with(
+        {session.error().code, "session '" + sanitised(options.session) + "': " + session.error().message});
   if (auto checked = check_database(global.connection); !checked) return fail_with(checked.error());
   if (options.once) return print_once(global, options, *session);
 

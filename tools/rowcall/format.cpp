@@ -36,8 +36,8 @@ bool next_code_point(std::string_view text, std::size_t& at, char32_t& out) {
 }
 
 bool is_harmful(char32_t c) {
-  return c < 0x20 || (c >= 0x7F && c <= 0x9F) ||            // C0, DEL, C1: escape sequences start here
-         c == 0x200E || c == 0x200F || c == 0x061C ||         // direction marks
+  return c < 0x20 || (c >= 0x7F && c <= 0x9F) ||                          // C0, DEL, C1: escape sequences start here
+         c == 0x200E || c == 0x200F || c == 0x061C ||                     // direction marks
          (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) ||  // overrides: text that reads backwards
          c == 0x2028 || c == 0x2029 || c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFB) || (c >= 0xE0000 && c <= 0xE007F);
 }
@@ -118,7 +118,8 @@ std::string format_update(const engine::session_id& session, const engine::updat
 
 std::string format_count(std::int64_t n) {
   auto text = std::to_string(n < 0 ? -n : n);
-  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
   return n < 0 ? "-" + text : text;
 }
 

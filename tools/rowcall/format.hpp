@@ -15,7 +15,8 @@ std::string format_time(engine::db_time t);
 std::string format_clock(engine::db_time t);
 
 /// Text of others made safe for a terminal: control characters (C0, DEL, C1), escape sequences, line and paragraph
-/// separators, bidirectional overrides and invalid UTF-8 become U+FFFD or a space. Nothing that is left moves the cursor.
+/// separators, bidirectional overrides and invalid UTF-8 become U+FFFD or a space. Nothing that is left moves the
+/// cursor.
 std::string sanitised(std::string_view text);
 
 /// Columns that (sanitised) UTF-8 text takes on a terminal; wide characters take two.

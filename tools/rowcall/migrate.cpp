@@ -25,8 +25,8 @@ void print(const migration_status& m, bool json) {
     std::printf("%s\n", w.str().c_str());
     return;
   }
-  std::printf("%4d  %-32s %s%s\n", m.version, m.name.c_str(), m.applied ? ("applied " + m.applied_at).c_str() : "not applied",
-              m.changed ? "  CHANGED SINCE" : "");
+  std::printf("%4d  %-32s %s%s\n", m.version, m.name.c_str(),
+              m.applied ? ("applied " + m.applied_at).c_str() : "not applied", m.changed ? "  CHANGED SINCE" : "");
 }
 
 /// The version to go back to when none is named: that before the last applied one.

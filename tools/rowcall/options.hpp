@@ -35,9 +35,9 @@ struct submit_options {
 
 struct follow_options {
   std::string session;
-  std::int64_t after = 0;               ///< the update seq after which to start
-  std::optional<std::uint64_t> count;   ///< end after this many updates
-  bool once = false;                    ///< end at the end of the log instead of waiting for more
+  std::int64_t after = 0;              ///< the update seq after which to start
+  std::optional<std::uint64_t> count;  ///< end after this many updates
+  bool once = false;                   ///< end at the end of the log instead of waiting for more
 };
 
 struct status_options {
@@ -61,47 +61,47 @@ struct dead_options {
 
 /// Bounds and times of an engine; see actors/engine_node.hpp for what each does.
 struct serve_options {
-  std::string node;             ///< name of this boot; empty = host name, pid and a random part
-  int workers = 2;              ///< turn workers, each with a thread and a connection of its own
-  int scheduler_threads = 0;    ///< threads of the actors; 0 = one per core
+  std::string node;           ///< name of this boot; empty = host name, pid and a random part
+  int workers = 2;            ///< turn workers, each with a thread and a connection of its own
+  int scheduler_threads = 0;  ///< threads of the actors; 0 = one per core
   std::size_t turn_sessions_max = 1'024;
   std::size_t turn_commands_max = 4'096;
   std::size_t turn_commands_per_session_max = 256;
   std::size_t turn_bytes_max = 4 * 1024 * 1024;
   milliseconds sweep_interval{1'000};
   milliseconds heartbeat_interval{250};
-  milliseconds dead_after{750};           ///< a node without a heartbeat for this long is dead
-  milliseconds passivate_after{30'000};   ///< an idle session's state leaves memory
+  milliseconds dead_after{750};             ///< a node without a heartbeat for this long is dead
+  milliseconds passivate_after{30'000};     ///< an idle session's state leaves memory
   milliseconds transaction_timeout{5'000};  ///< a stopped node keeps its shards at most this long
   milliseconds statement_timeout{30'000};
   int snapshot_interval_updates = 256;
   int retry_attempts_max = 10;
   milliseconds retry_base{100};
   milliseconds retry_wait_max{60'000};
-  milliseconds retention{0};              ///< 0 = keep everything
+  milliseconds retention{0};  ///< 0 = keep everything
   milliseconds retention_interval{10'000};
-  milliseconds stop_timeout{10'000};      ///< SIGTERM to exit
+  milliseconds stop_timeout{10'000};  ///< SIGTERM to exit
 };
 
 struct demo_options {
   bool no_load = false;
   std::size_t commands = 50'000;
   std::size_t sessions = 1'000;
-  std::size_t in_flight = 2'000;     ///< commands submitted and not yet seen by their follower
-  milliseconds timeout{120'000};     ///< the whole demo
+  std::size_t in_flight = 2'000;  ///< commands submitted and not yet seen by their follower
+  milliseconds timeout{120'000};  ///< the whole demo
 };
 
 struct chat_options {
   std::string user;
-  std::string room;           ///< entered at the start (created when it does not exist); empty = none
-  std::size_t history = 50;   ///< messages shown on entering a room
+  std::string room;          ///< entered at the start (created when it does not exist); empty = none
+  std::size_t history = 50;  ///< messages shown on entering a room
   bool no_colour = false;
 };
 
 struct invocation {
   global_options global;
-  std::variant<migrate_options, submit_options, follow_options, status_options, cleanup_options, dead_options, serve_options,
-               demo_options, chat_options>
+  std::variant<migrate_options, submit_options, follow_options, status_options, cleanup_options, dead_options,
+               serve_options, demo_options, chat_options>
       action;
 };
 

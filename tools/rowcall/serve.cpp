@@ -46,10 +46,18 @@ storage::postgres::store_config turn_store_config_of(const global_options& globa
 
 void log(engine::log_level level, std::string_view text) {
   switch (level) {
-    case engine::log_level::debug: spdlog::debug("{}", text); return;
-    case engine::log_level::info: spdlog::info("{}", text); return;
-    case engine::log_level::warning: spdlog::warn("{}", text); return;
-    case engine::log_level::error: spdlog::error("{}", text); return;
+    case engine::log_level::debug:
+      spdlog::debug("{}", text);
+      return;
+    case engine::log_level::info:
+      spdlog::info("{}", text);
+      return;
+    case engine::log_level::warning:
+      spdlog::warn("{}", text);
+      return;
+    case engine::log_level::error:
+      spdlog::error("{}", text);
+      return;
   }
 }
 
@@ -72,7 +80,8 @@ class stop_bound {
       : thread_([this, bound] {
           std::unique_lock lock{mutex_};
           if (done_.wait_for(lock, bound, [this] { return is_done_; })) return;
-          spdlog::error("the stop took longer than {}: ending the process, the database recovers", format_duration(bound));
+          spdlog::error("the stop took longer than {}: ending the process, the database recovers",
+                        format_duration(bound));
           _exit(static_cast<int>(exit_code::failed));
         }) {}
   ~stop_bound() {

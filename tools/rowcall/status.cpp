@@ -31,7 +31,8 @@ void print_json(const engine::status_report& s) {
 
 void print_text(const engine::status_report& s) {
   std::printf("sessions          %s\n", format_count(s.sessions).c_str());
-  std::printf("pending commands  %s%s", s.pending_is_exact ? "" : "at least ", format_count(s.pending_commands).c_str());
+  std::printf("pending commands  %s%s", s.pending_is_exact ? "" : "at least ",
+              format_count(s.pending_commands).c_str());
   if (s.pending_commands > 0)
     std::printf(" in %s sessions, the oldest for %s", format_count(s.pending_sessions).c_str(),
                 describe_duration(s.oldest_pending_age).c_str());
@@ -40,7 +41,8 @@ void print_text(const engine::status_report& s) {
     std::printf("                  %s of them wait for a kind that no running engine serves\n",
                 format_count(s.unserved_commands).c_str());
   std::printf("retrying          %s\n", format_count(s.retrying).c_str());
-  std::printf("dead letters      %s%s\n", format_count(s.dead).c_str(), s.dead > 0 ? "  (see `rowcall dead list`)" : "");
+  std::printf("dead letters      %s%s\n", format_count(s.dead).c_str(),
+              s.dead > 0 ? "  (see `rowcall dead list`)" : "");
   std::printf("rate              %.1f turns/s, %.1f commands/s\n", s.turns_per_s, s.commands_per_s);
   std::printf("schema            version %d\n", s.schema_version);
   if (s.nodes.empty()) {
@@ -51,8 +53,8 @@ void print_text(const engine::status_report& s) {
     const auto& node = s.nodes[i];
     std::string kinds;
     for (const auto& kind : node.kinds) kinds += (kinds.empty() ? "" : " ") + kind;
-    std::printf("%-18s%s: %s; up %s, heard %s ago%s%s\n", i == 0 ? "engines" : "", sanitised(node.node).c_str(), kinds.c_str(),
-                describe_duration(node.uptime).c_str(), describe_duration(node.heartbeat_age).c_str(),
+    std::printf("%-18s%s: %s; up %s, heard %s ago%s%s\n", i == 0 ? "engines" : "", sanitised(node.node).c_str(),
+                kinds.c_str(), describe_duration(node.uptime).c_str(), describe_duration(node.heartbeat_age).c_str(),
                 node.version.empty() ? "" : ", version ", sanitised(node.version).c_str());
   }
 }

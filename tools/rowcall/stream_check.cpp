@@ -34,7 +34,9 @@ stream_check::counts stream_check::result(std::span<const std::uint32_t> command
     total.gaps += static_cast<std::uint64_t>(std::count(s.updates_seen.begin(), s.updates_seen.end(), false));
     const auto answered = static_cast<std::uint64_t>(
         std::count(s.commands_answered.begin(),
-                   s.commands_answered.begin() + std::min<std::ptrdiff_t>(commands[i], static_cast<std::ptrdiff_t>(s.commands_answered.size())), true));
+                   s.commands_answered.begin() +
+                       std::min<std::ptrdiff_t>(commands[i], static_cast<std::ptrdiff_t>(s.commands_answered.size())),
+                   true));
     total.lost += commands[i] - answered;
   }
   return total;

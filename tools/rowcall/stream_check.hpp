@@ -10,8 +10,8 @@ namespace rowcall::tools {
 
 /// Counts what is wrong with a stream of updates over many sessions. Pure.
 ///
-/// The stream of session `s` must hold the updates 1, 2, 3, … and each of the commands 1 … n must be answered by exactly
-/// one of them, in order: the shape of a module that answers each command with one update.
+/// The stream of session `s` must hold the updates 1, 2, 3, … and each of the commands 1 … n must be answered by
+/// exactly one of them, in order: the shape of a module that answers each command with one update.
 class stream_check {
  public:
   explicit stream_check(std::size_t sessions);
@@ -32,9 +32,9 @@ class stream_check {
 
  private:
   struct stream {
-    std::int64_t update_max = 0;        ///< highest update seq that came
-    std::int64_t command_max = 0;       ///< highest command seq that was answered
-    std::vector<bool> updates_seen;     ///< by update seq - 1
+    std::int64_t update_max = 0;          ///< highest update seq that came
+    std::int64_t command_max = 0;         ///< highest command seq that was answered
+    std::vector<bool> updates_seen;       ///< by update seq - 1
     std::vector<bool> commands_answered;  ///< by command seq - 1
   };
   static bool mark(std::vector<bool>& seen, std::int64_t seq);

@@ -31,7 +31,9 @@ engine::result<std::string> read_data(const std::string& argument, std::size_t b
 
 engine::result<engine::command_request> request_of(const global_options& global, const submit_options& options) {
   auto session = engine::session_id::parse(options.session);
-  if (!session) return engine::fail(session.error().code, "session '" + sanitised(options.session) + "': " + session.error().message);
+  if (!session)
+    return engine::fail(session.error().code,
+                        "session '" + sanitised(options.session) + "': " + session.error().message);
   auto data = read_data(options.data, global.data_bytes_max);
   if (!data) return tl::make_unexpected(data.error());
   engine::command_request request{*session, options.type, std::move(*data), options.key};
@@ -57,7 +59,8 @@ exit_code refuse(const engine::session_id& session, const engine::submit_receipt
   std::string message;
   if (receipt.kind == engine::submit_receipt::outcome::unknown_kind)
     message = "refused: no engine has ever served sessions of the kind '" + std::string{session.kind()} +
-              "'. Start an engine that has this module (`rowcall serve`), or check the session id; `rowcall status` lists the "
+              "'. Start an engine that has this module (`rowcall serve`), or check the session id; `rowcall status` "
+              "lists the "
               "kinds. Nothing was stored.";
   else
     message = "refused: too many commands are pending; try again later. Nothing was stored.";
@@ -97,14 +100,17 @@ exit_code run(const global_options& global, const submit_options& options) {
   if (!outcome) {
     auto error = outcome.error();
     if (error.code == engine::errc::commit_in_doubt)
-      error.message += "\nThe connection was lost during COMMIT: the command may be stored. With --key a repetition is safe.";
+      error.message +=
+          "\nThe connection was lost during COMMIT: the command may be stored. With --key a repetition is safe.";
     return fail_with(error);
   }
-  if (outcome->kind == engine::submit_receipt::outcome::unknown_kind || outcome->kind == engine::submit_receipt::outcome::busy)
+  if (outcome->kind == engine::submit_receipt::outcome::unknown_kind ||
+      outcome->kind == engine::submit_receipt::outcome::busy)
     return refuse(session, *outcome);
   // The process is about to end: the wake must be out. A lost one only costs time.
   if (!connected || !(*bus)->flush(milliseconds{1'000}))
-    std::fprintf(stderr, "rowcall: NATS at %s does not answer; the command is stored, and the engine's sweep will find it.\n",
+    std::fprintf(stderr,
+                 "rowcall: NATS at %s does not answer; the command is stored, and the engine's sweep will find it.\n",
                  without_password(global.connection.nats_url).c_str());
   print_stored(session, *outcome, global.json);
   if (!options.wait) return exit_code::ok;

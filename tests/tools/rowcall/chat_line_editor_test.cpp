@@ -20,7 +20,9 @@ TEST(line_editor, gives_a_line_on_enter) {
 
 TEST(line_editor, edits_in_the_middle) {
   chat_line_editor e;
-  e.feed("helo\x1b[D" "l");
+  e.feed(
+      "helo\x1b[D"
+      "l");
   EXPECT_EQ(e.text(), "hello");
   e.feed("\x01>\x05!\x7f?");
   EXPECT_EQ(e.text(), ">hello?");

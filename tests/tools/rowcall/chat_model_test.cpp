@@ -5,12 +5,12 @@
 namespace rowcall::tools {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using engine::errc;
 using engine::session_id;
 using engine::update_row;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using receipt = engine::submit_receipt;
 
 const session_id ann = *session_id::parse("user-ann");
@@ -65,7 +65,8 @@ TEST_F(chat_model_test, joins_the_lobby_when_the_user_is_new_and_creates_it_when
   EXPECT_EQ(join->type, "join_chat");
   EXPECT_EQ(join->data, R"({"chat_id":"chat-lobby"})");
   stored(1);
-  user(update(2, 2, "request_refused", R"({"chat_id":"chat-lobby","request":1,"type":"join_chat","reason":"there is no chat"})"));
+  user(update(2, 2, "request_refused",
+              R"({"chat_id":"chat-lobby","request":1,"type":"join_chat","reason":"there is no chat"})"));
   auto create = take().submit;
   ASSERT_TRUE(create);
   EXPECT_EQ(create->type, "create_chat");
@@ -137,7 +138,8 @@ TEST_F(chat_model_test, tells_the_text_of_a_refused_message) {
   model_.typed("hello");
   take();
   stored(3);
-  user(update(5, 5, "request_refused", R"({"chat_id":"chat-lobby","request":3,"type":"post_message","reason":"no member"})"));
+  user(update(5, 5, "request_refused",
+              R"({"chat_id":"chat-lobby","request":3,"type":"post_message","reason":"no member"})"));
   EXPECT_THAT(texts(take()), ElementsAre(AllOf(HasSubstr("not sent: hello"), HasSubstr("no member"))));
   EXPECT_THAT(model_.pending(), IsEmpty());
 }

@@ -11,7 +11,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-running_rowcall chat(const rowcall_world& world, const std::string& user) { return {{"chat", "--user", user}, world.environment()}; }
+running_rowcall chat(const rowcall_world& world, const std::string& user) {
+  return {{"chat", "--user", user}, world.environment()};
+}
 
 TEST(chat, lets_two_people_talk) {
   rowcall_world world;
@@ -37,8 +39,9 @@ TEST(chat, sends_everything_from_a_pipe_before_it_ends) {
   const auto run = world.run({"chat", "--user", "ann"}, lines);
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("#team-lunch"));
-  EXPECT_EQ(support::rows({{"50"}}), support::query(world.database().url(),
-                                                    "SELECT count(*) FROM rowcall.messages WHERE chat_id = 'chat-team-lunch'"));
+  EXPECT_EQ(support::rows({{"50"}}),
+            support::query(world.database().url(),
+                           "SELECT count(*) FROM rowcall.messages WHERE chat_id = 'chat-team-lunch'"));
 }
 
 TEST(chat, shows_the_history_to_who_comes_later) {
@@ -81,8 +84,9 @@ TEST(chat, goes_on_after_its_database_connections_were_cut) {
   ASSERT_TRUE(world.start_engine());
   auto ann = chat(world, "ann");
   ASSERT_TRUE(ann.wait_for("#lobby"));
-  support::query(world.database().admin_url(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" +
-                                                   world.database().name() + "' AND pid <> pg_backend_pid()");
+  support::query(world.database().admin_url(),
+                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" + world.database().name() +
+                     "' AND pid <> pg_backend_pid()");
   ann.write("still here\n");
   EXPECT_TRUE(ann.wait_for("ann: still here")) << ann.output();
 }
@@ -90,7 +94,8 @@ TEST(chat, goes_on_after_its_database_connections_were_cut) {
 TEST(chat, goes_on_after_a_restart_of_nats) {
   support::private_nats nats;
   support::database database = support::fresh_database();
-  const std::vector<std::string> environment = {"ROWCALL_DATABASE_URL=" + database.url(), "ROWCALL_NATS_URL=" + nats.url()};
+  const std::vector<std::string> environment = {"ROWCALL_DATABASE_URL=" + database.url(),
+                                                "ROWCALL_NATS_URL=" + nats.url()};
   running_rowcall engine{{"serve"}, environment};
   ASSERT_TRUE(engine.wait_for(" ready")) << engine.output();
   running_rowcall ann{{"chat", "--user", "ann"}, environment};

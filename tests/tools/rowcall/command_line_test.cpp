@@ -31,19 +31,22 @@ TEST_P(every_subcommand, has_a_help_that_states_the_exit_codes) {
   EXPECT_THAT(run.out, HasSubstr("Usage:"));
 }
 
-INSTANTIATE_TEST_SUITE_P(help, every_subcommand,
-                         ::testing::Values(std::vector<std::string>{}, std::vector<std::string>{"serve"}, std::vector<std::string>{"migrate"},
-                                           std::vector<std::string>{"migrate", "up"}, std::vector<std::string>{"migrate", "down"},
-                                           std::vector<std::string>{"migrate", "status"}, std::vector<std::string>{"submit"},
-                                           std::vector<std::string>{"follow"}, std::vector<std::string>{"status"},
-                                           std::vector<std::string>{"cleanup"}, std::vector<std::string>{"dead"},
-                                           std::vector<std::string>{"dead", "list"}, std::vector<std::string>{"dead", "show"},
-                                           std::vector<std::string>{"dead", "redrive"}, std::vector<std::string>{"dead", "drop"},
-                                           std::vector<std::string>{"chat"}, std::vector<std::string>{"demo"}));
+INSTANTIATE_TEST_SUITE_P(
+    help, every_subcommand,
+    ::testing::Values(std::vector<std::string>{}, std::vector<std::string>{"serve"},
+                      std::vector<std::string>{"migrate"}, std::vector<std::string>{"migrate", "up"},
+                      std::vector<std::string>{"migrate", "down"}, std::vector<std::string>{"migrate", "status"},
+                      std::vector<std::string>{"submit"}, std::vector<std::string>{"follow"},
+                      std::vector<std::string>{"status"}, std::vector<std::string>{"cleanup"},
+                      std::vector<std::string>{"dead"}, std::vector<std::string>{"dead", "list"},
+                      std::vector<std::string>{"dead", "show"}, std::vector<std::string>{"dead", "redrive"},
+                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"chat"},
+                      std::vector<std::string>{"demo"}));
 
 TEST(command_line, names_the_environment_variable_of_every_option) {
-  EXPECT_THAT(run_rowcall({"--help"}).out, AllOf(HasSubstr("ROWCALL_DATABASE_URL"), HasSubstr("ROWCALL_NATS_URL"),
-                                                 HasSubstr("ROWCALL_LOG_LEVEL"), HasSubstr("ROWCALL_JSON"), HasSubstr("ROWCALL_CONFIG")));
+  EXPECT_THAT(run_rowcall({"--help"}).out,
+              AllOf(HasSubstr("ROWCALL_DATABASE_URL"), HasSubstr("ROWCALL_NATS_URL"), HasSubstr("ROWCALL_LOG_LEVEL"),
+                    HasSubstr("ROWCALL_JSON"), HasSubstr("ROWCALL_CONFIG")));
   EXPECT_THAT(run_rowcall({"serve", "--help"}).out,
               AllOf(HasSubstr("ROWCALL_SERVE_WORKERS"), HasSubstr("ROWCALL_SERVE_SWEEP_INTERVAL")));
   EXPECT_THAT(run_rowcall({"migrate", "down", "--help"}).out, HasSubstr("ROWCALL_MIGRATE_DOWN_TO"));
@@ -56,10 +59,18 @@ TEST(command_line, tells_its_version) {
 }
 
 TEST(command_line, refuses_nonsense_with_exit_code_2) {
-  for (const auto& arguments : {std::vector<std::string>{}, {"nonsense"}, {"status", "--nonsense"}, {"submit", "echo-1"},
-                                {"follow", "echo-1", "--after", "x"}, {"follow", "echo-1", "--after", "-1"},
-                                {"cleanup"}, {"cleanup", "--older-than", "soon"}, {"dead"}, {"serve", "--workers", "0"},
-                                {"--log-level", "loud", "status"}, {"chat"}}) {
+  for (const auto& arguments : {std::vector<std::string>{},
+                                {"nonsense"},
+                                {"status", "--nonsense"},
+                                {"submit", "echo-1"},
+                                {"follow", "echo-1", "--after", "x"},
+                                {"follow", "echo-1", "--after", "-1"},
+                                {"cleanup"},
+                                {"cleanup", "--older-than", "soon"},
+                                {"dead"},
+                                {"serve", "--workers", "0"},
+                                {"--log-level", "loud", "status"},
+                                {"chat"}}) {
     const auto run = run_rowcall(arguments);
     EXPECT_EQ(run.exit_code, 2) << ::testing::PrintToString(arguments) << run.err;
     EXPECT_THAT(run.err, HasSubstr("rowcall: ")) << ::testing::PrintToString(arguments);
@@ -91,8 +102,10 @@ TEST(command_line, takes_options_from_a_file_that_the_environment_overrides_and_
   EXPECT_THAT(run_rowcall({"status"}, {"ROWCALL_CONFIG=" + file}).err, HasSubstr("from_file"));
   const std::string environment = "ROWCALL_DATABASE_URL=postgresql://ann@127.0.0.1:1/from_environment";
   EXPECT_THAT(run_rowcall({"--config", file, "status"}, {environment}).err, HasSubstr("from_environment"));
-  EXPECT_THAT(run_rowcall({"--config", file, "status", "--database", "postgresql://ann@127.0.0.1:1/from_flag"}, {environment}).err,
-              HasSubstr("from_flag"));
+  EXPECT_THAT(
+      run_rowcall({"--config", file, "status", "--database", "postgresql://ann@127.0.0.1:1/from_flag"}, {environment})
+          .err,
+      HasSubstr("from_flag"));
 }
 
 TEST(command_line, refuses_a_file_that_is_missing_or_has_an_unknown_key) {
@@ -125,7 +138,8 @@ class bad_submit : public ::testing::TestWithParam<bad_input> {};
 
 TEST_P(bad_submit, is_refused_with_exit_code_2_and_a_reason) {
   const auto& p = GetParam();
-  const auto run = run_rowcall({"submit", "--database", "postgresql://127.0.0.1:1/x", "--", p.session, p.type, "-"}, {}, p.data);
+  const auto run =
+      run_rowcall({"submit", "--database", "postgresql://127.0.0.1:1/x", "--", p.session, p.type, "-"}, {}, p.data);
   EXPECT_EQ(run.exit_code, 2) << run.err;
   EXPECT_THAT(run.err, HasSubstr(p.message));
   EXPECT_EQ(run.out, "");
@@ -133,15 +147,20 @@ TEST_P(bad_submit, is_refused_with_exit_code_2_and_a_reason) {
 
 INSTANTIATE_TEST_SUITE_P(
     submit, bad_submit,
-    ::testing::Values(bad_input{"session_too_short", "e-", "t", "{}", "3 to 64"}, bad_input{"session_without_kind", "echo", "t", "{}", "<kind>-<name>"},
+    ::testing::Values(bad_input{"session_too_short", "e-", "t", "{}", "3 to 64"},
+                      bad_input{"session_without_kind", "echo", "t", "{}", "<kind>-<name>"},
                       bad_input{"session_with_nats_wildcard", "echo-*", "t", "{}", "characters"},
                       bad_input{"session_with_dot", "echo-a.b", "t", "{}", "characters"},
                       bad_input{"session_too_long", "echo-" + std::string(70, 'x'), "t", "{}", "3 to 64"},
-                      bad_input{"type_with_blank", "echo-1", "a b", "{}", "type"}, bad_input{"malformed_json", "echo-1", "t", "{\"a\":", "JSON"},
-                      bad_input{"no_object", "echo-1", "t", "[1]", "object"}, bad_input{"empty", "echo-1", "t", " ", "JSON"},
+                      bad_input{"type_with_blank", "echo-1", "a b", "{}", "type"},
+                      bad_input{"malformed_json", "echo-1", "t", "{\"a\":", "JSON"},
+                      bad_input{"no_object", "echo-1", "t", "[1]", "object"},
+                      bad_input{"empty", "echo-1", "t", " ", "JSON"},
                       bad_input{"nested_too_deep", "echo-1", "t",
                                 "{\"a\":" + std::string(10'000, '[') + std::string(10'000, ']') + "}", "nested"},
                       bad_input{"invalid_utf8", "echo-1", "t", "{\"a\":\"\xff\"}", "UTF-8"},
+                      bad_input{"integer_past_64_bits", "echo-1", "t", "{\"n\":123456789012345678901234567890}",
+                                "number"},
                       bad_input{"nul", "echo-1", "t", "{\"a\":\"\\u0000\"}", "NUL"},
                       bad_input{"too_large", "echo-1", "t", "{\"a\":\"" + std::string(70'000, 'x') + "\"}", "limit"}),
     [](const auto& info) { return std::string{info.param.name}; });

@@ -25,7 +25,8 @@ TEST(duration, that_makes_no_sense_is_refused) {
 }
 
 TEST(duration, is_written_so_that_it_reads_back) {
-  for (const char* text : {"0s", "1500ms", "90s", "7d", "1h", "1m"}) EXPECT_EQ(format_duration(*parse_duration(text)), text);
+  for (const char* text : {"0s", "1500ms", "90s", "7d", "1h", "1m"})
+    EXPECT_EQ(format_duration(*parse_duration(text)), text);
 }
 
 TEST(duration, is_described_for_people) {

@@ -35,7 +35,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 /// Forks and executes rowcall with the three descriptors in place.
-pid_t start(const std::vector<std::string>& arguments, const std::vector<std::string>& environment, int in, int out, int err) {
+pid_t start(const std::vector<std::string>& arguments, const std::vector<std::string>& environment, int in, int out,
+            int err) {
   std::vector<std::string> argv{ROWCALL_BINARY};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   auto env = environment_with(environment);
@@ -69,7 +70,8 @@ std::vector<std::string> run_result::lines() const {
   return all;
 }
 
-run_result run_rowcall(std::vector<std::string> arguments, std::vector<std::string> environment, const std::string& input) {
+run_result run_rowcall(std::vector<std::string> arguments, std::vector<std::string> environment,
+                       const std::string& input) {
   signal(SIGPIPE, SIG_IGN);
   pipe_ends in, out, err;
   const auto pid = start(arguments, environment, in.read, out.write, err.write);
@@ -129,7 +131,8 @@ running_rowcall::~running_rowcall() {
 }
 
 void running_rowcall::write(const std::string& text) {
-  if (::write(to_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw std::runtime_error{"write failed"};
+  if (::write(to_, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    throw std::runtime_error{"write failed"};
 }
 
 void running_rowcall::close_input() {

@@ -17,7 +17,8 @@ struct run_result {
 
 /// Runs `rowcall <arguments>` to its end. `environment`: KEY=VALUE, on top of the test's own without any ROWCALL_….
 /// Throws std::runtime_error when it does not end in time.
-run_result run_rowcall(std::vector<std::string> arguments, std::vector<std::string> environment = {}, const std::string& input = "");
+run_result run_rowcall(std::vector<std::string> arguments, std::vector<std::string> environment = {},
+                       const std::string& input = "");
 
 /// A `rowcall` that runs along: stdin is a pipe, stdout and stderr are collected.
 class running_rowcall {

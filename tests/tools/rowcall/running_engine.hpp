@@ -13,7 +13,8 @@ namespace rowcall::test {
 /// A database of its own, subjects of its own on the shared NATS, and, when wanted, a `rowcall serve` on them.
 class rowcall_world {
  public:
-  explicit rowcall_world(support::schema schema = support::schema::migrated) : database_(support::fresh_database(schema)) {}
+  explicit rowcall_world(support::schema schema = support::schema::migrated)
+      : database_(support::fresh_database(schema)) {}
 
   std::vector<std::string> environment() const {
     return {"ROWCALL_DATABASE_URL=" + database_.url(), "ROWCALL_NATS_URL=" + support::shared_nats_url(),

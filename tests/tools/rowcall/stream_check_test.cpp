@@ -41,9 +41,7 @@ TEST(stream_check, counts_answers_in_another_order_than_the_commands) {
   EXPECT_EQ(check({update(1, 2), update(2, 1)}, 2).reordered, 1u);
 }
 
-TEST(stream_check, counts_each_number_that_was_left_out) {
-  EXPECT_EQ(check({update(1, 1), update(4, 2)}, 2).gaps, 2u);
-}
+TEST(stream_check, counts_each_number_that_was_left_out) { EXPECT_EQ(check({update(1, 1), update(4, 2)}, 2).gaps, 2u); }
 
 TEST(stream_check, keeps_the_sessions_apart) {
   stream_check c{2};
