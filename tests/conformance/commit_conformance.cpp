@@ -320,9 +320,9 @@ TEST_P(commit_conformance, a_domain_row_is_removed_by_its_primary_key) {
   write({member("user-ann", mode::append), member("user-o'brien \\ {,}", mode::append), member("user-bob", mode::append)});
   write({member("user-ann", mode::remove), member("user-o'brien \\ {,}", mode::remove), member("user-nobody", mode::remove)});
   EXPECT_EQ(backend_->table("members", {"user_id"}), (std::vector<row>{{"user-bob"}}));
-  write({member("user-ann", mode::append), member("user-ann", mode::remove), member("user-bob", mode::remove),
-         member("user-bob", mode::append), member("user-cyd", mode::append), member("user-cyd", mode::remove),
-         member("user-cyd", mode::append)});
+  write({member("user-ann", mode::upsert), member("user-ann", mode::remove), member("user-bob", mode::remove),
+         member("user-bob", mode::upsert), member("user-cyd", mode::upsert), member("user-cyd", mode::remove),
+         member("user-cyd", mode::upsert)});
   EXPECT_EQ(backend_->table("members", {"user_id"}), (std::vector<row>{{"user-bob"}, {"user-cyd"}}))
       << "rows of one turn are written in the order given";
 }
