@@ -204,7 +204,8 @@ exit_code run(const run_options& given) {
     auto s = scenario_of(o, *checked, name);
     if (!s) return tl::make_unexpected(s.error());
     run_plan named = plan;
-    named.run = name;
+    // A key that an earlier run of this name used would bring its command back instead of storing a new one.
+    named.run = name + "." + new_run_name();
     runner load(named, **s, target, time, observers);
     signals.tell([&load] { load.stop(); });
     if (signals.signals() > 0) load.stop();

@@ -124,10 +124,9 @@ engine::result<void> runner::open_sessions(std::size_t until) {
 
 engine::result<void> runner::set_up() {
   // What happens before the load has figures of its own, which nobody reads: only the errors count.
-  const load_profile none({{second, 0, 0}});
   {
     const std::lock_guard lock(mutex_);
-    recorder_.emplace(none, true, nanoseconds{0});
+    recorder_.emplace(no_profile_, true, nanoseconds{0});
   }
   for (const auto& phase : scenario_.setup()) {
     for (const planned_command& c : phase) {
@@ -294,7 +293,7 @@ void runner::wait(nanoseconds until) {
   const nanoseconds next_work = phase_ == "load" && plan_.reconnect_interval.count() > 0
                                     ? std::min(next_second_, next_reconnect_)
                                     : next_second_;
-  time_.wait_until(origin_ + std::min(until, next_work));
+  time_.wait_until(origin_.load() + std::min(until, next_work));
   do_periodic_work();
 }
 

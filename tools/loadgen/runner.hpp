@@ -38,7 +38,7 @@ struct run_plan {
   std::uint64_t commands_max = 0;       ///< 0: as many as the profile gives
   std::size_t in_flight_max = 200'000;  ///< handed over and not acknowledged; beyond it the generator waits (and the clock runs)
   bool has_idempotency_keys = false;    ///< makes commits in doubt safe to repeat, and costs an index entry a command
-  std::string run = "r";                ///< part of the idempotency keys
+  std::string run = "r";                ///< part of the idempotency keys: two runs on one database need two
   bool has_fresh_sessions = true;       ///< the sessions have no history: their cursors need not be asked for
 };
 
@@ -104,7 +104,7 @@ class runner {
   void on_updates(session_index session, std::span<const engine::update_row> updates);
   void complete(started start, nanoseconds now);
   bool has_stopped() const { return stops_.load(std::memory_order_relaxed) > 0; }
-  nanoseconds now() { return time_.now() - origin_; }
+  nanoseconds now() { return time_.now() - origin_.load(std::memory_order_relaxed); }
 
   run_plan plan_;
   scenario& scenario_;
@@ -112,9 +112,12 @@ class runner {
   timeline& time_;
   run_observers observers_;
   load_profile profile_;
+  /// Of the preparation, which is in no figure.
+  const load_profile no_profile_{{{std::chrono::seconds{1}, 0, 0}}};
+  std::atomic<nanoseconds> origin_{nanoseconds{0}};  ///< set by the runner's thread while nothing is on its way
 
   // The runner's thread only.
-  nanoseconds origin_{0}, next_second_{0}, next_reconnect_{0}, load_end_{0};
+  nanoseconds next_second_{0}, next_reconnect_{0}, load_end_{0};
   std::string phase_ = "prepare";
   std::vector<session_index> retiring_;
   std::uint64_t sent_ = 0, digest_ = 0;
