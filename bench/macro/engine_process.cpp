@@ -79,7 +79,13 @@ engine_process::engine_process(const std::string& rowcall, const std::string& da
   }
 }
 
+bool engine_process::is_running() {
+  if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+  return pid_ > 0;
+}
+
 engine_process::~engine_process() {
+  if (!is_running()) return;
   kill(pid_, SIGTERM);
   for (int i = 0; i < 500; ++i) {
     if (waitpid(pid_, nullptr, WNOHANG) == pid_) return;

@@ -24,6 +24,7 @@ class engine_process {
   engine_process(const engine_process&) = delete;
   ~engine_process();
   pid_t pid() const { return pid_; }
+  bool is_running();
 
  private:
   pid_t pid_ = -1;

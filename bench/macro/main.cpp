@@ -56,13 +56,14 @@ storage::postgres::store_config store(const settings& s) {
 }
 
 /// Blocks until every session's last processed command is its last one.
-void wait_drained(const settings& s, std::size_t per_session, std::chrono::seconds limit) {
+void wait_drained(const settings& s, engine_process& engine, std::size_t per_session, std::chrono::seconds limit) {
   auto reader = storage::postgres::make_update_store(store(s));
   const auto deadline = steady::now() + limit;
   for (std::size_t i = 0; i < s.w.sessions; ++i)
     for (;;) {
       auto last = reader->last(session(i));
       if (last && last->command.value >= static_cast<std::int64_t>(per_session)) break;
+      if (!engine.is_running()) throw std::runtime_error("the engine has ended");
       if (steady::now() > deadline) throw std::runtime_error("not drained in time");
       std::this_thread::sleep_for(10ms);
     }
@@ -74,7 +75,7 @@ double drain(const settings& s, std::map<std::string, std::vector<double>>& out)
   const auto postgres_before = s.postgres ? usage_of_tree(s.postgres) : process_usage{};
   const auto start = steady::now();
   engine_process engine(s.rowcall, s.database, s.nats);
-  wait_drained(s, s.w.commands / s.w.sessions, 300s);
+  wait_drained(s, engine, s.w.commands / s.w.sessions, 300s);
   const double took = std::chrono::duration<double>(steady::now() - start).count();
   const auto used = usage_of(engine.pid());
   if (s.postgres) {
@@ -197,7 +198,7 @@ void idle(const settings& s, std::map<std::string, std::vector<double>>& out) {
   many.w = {10'000, 10'000};
   fill(s.database, many.w);
   engine_process engine(s.rowcall, s.database, s.nats, {"--passivate-after", "10m"});
-  wait_drained(many, 1, 60s);
+  wait_drained(many, engine, 1, 60s);
   std::this_thread::sleep_for(2s);
   const auto before = usage_of(engine.pid());
   const auto nats_before = s.nats_server ? usage_of(s.nats_server) : process_usage{};
