@@ -74,14 +74,20 @@ TEST_F(sweep_test, a_new_node_starts_from_the_mark_and_the_mark_never_passes_a_p
   submit("echo-a");
   submit("echo-b");
   process("echo-b");
-  sql_.query("UPDATE rowcall.sweep_watermark SET moved_at = moved_at - interval '1 minute'");
-  sweep(*store);
-  EXPECT_EQ(sql_.value("SELECT xid = (SELECT xid FROM rowcall.command_log WHERE session_id = 'echo-a') FROM rowcall.sweep_watermark"), "t");
+  // Transactions of other databases on this server, other tests', hold the mark back for as long as they are open.
+  auto mark_comes_to = [&](const std::string& condition) {
+    return support::eventually(std::chrono::seconds{20}, [&] {
+      sql_.query("UPDATE rowcall.sweep_watermark SET moved_at = moved_at - interval '1 minute'");
+      sweep(*store);
+      EXPECT_EQ(sql_.value("SELECT xid > (SELECT min(xid) FROM rowcall.commands JOIN rowcall.command_log USING (session_id, seq) "
+                           "WHERE status = 'pending') FROM rowcall.sweep_watermark") == "t", false);
+      return sql_.value("SELECT " + condition + " FROM rowcall.sweep_watermark") == "t";
+    });
+  };
+  EXPECT_TRUE(mark_comes_to("xid = (SELECT xid FROM rowcall.command_log WHERE session_id = 'echo-a')"));
   EXPECT_EQ(sweep(*make_node_store(config())), (names{"echo-a"}));
   process("echo-a");
-  sql_.query("UPDATE rowcall.sweep_watermark SET moved_at = moved_at - interval '1 minute'");
-  sweep(*store);
-  EXPECT_EQ(sql_.value("SELECT xid > (SELECT max(xid) FROM rowcall.command_log) FROM rowcall.sweep_watermark"), "t");
+  EXPECT_TRUE(mark_comes_to("xid > (SELECT max(xid) FROM rowcall.command_log)"));
 }
 
 TEST_F(sweep_test, a_mark_from_another_cluster_is_not_believed) {

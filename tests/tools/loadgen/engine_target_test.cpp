@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "bus/local_bus.hpp"
-#include "echo_engine.hpp"
+#include "tests/tools/loadgen/echo_engine.hpp"
 #include "storage/memory/memory_stores.hpp"
 #include "tools/loadgen/runner.hpp"
 

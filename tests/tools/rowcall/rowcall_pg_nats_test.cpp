@@ -111,11 +111,12 @@ TEST(submit, keeps_awkward_texts_as_they_are) {
       R"({"t":"\u001b[2J\u007f"})", R"({"n":9007199254740993})",         R"({"t":"🐟 漢字"})"};
   for (const auto& text : texts) EXPECT_EQ(world.run({"submit", "echo-1", "ping", "-"}, text).exit_code, 0) << text;
   const auto followed = world.run({"follow", "echo-1", "--json", "--count", std::to_string(texts.size())});
-  ASSERT_THAT(followed.lines(), SizeIs(texts.size())) << followed.err;
+  const auto lines = followed.lines();
+  ASSERT_THAT(lines, SizeIs(texts.size())) << followed.err;
   // PostgreSQL is asked, as a third party, whether what came back means the same.
   support::sql_connection sql{world.database().url()};
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const auto& line = followed.lines()[i];
+    const auto& line = lines[i];
     const auto begin = line.find("\"data\":") + 7, end = line.rfind(",\"at\":");
     const auto data = line.substr(begin, end - begin);
     EXPECT_EQ(sql.value("SELECT $j$" + texts[i] + "$j$::jsonb = $j$" + data + "$j$::jsonb"), "t") << data;
