@@ -1,6 +1,7 @@
 #include <set>
 
 #include "tests/storage/postgres/postgres_test.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace rowcall::storage::postgres {
 namespace {
