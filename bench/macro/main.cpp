@@ -177,7 +177,7 @@ double live(const settings& s, std::map<std::string, std::vector<double>>& out) 
   return static_cast<double>(s.w.commands) / took;
 }
 
-std::vector<double> single_us(const settings& s) {
+std::vector<double> single_us(const settings& s, std::vector<double>& submit_us) {
   reset(s.database);
   engine_process engine(s.rowcall, s.database, s.nats);
   live_client_pair client(s);
@@ -187,6 +187,7 @@ std::vector<double> single_us(const settings& s) {
     const auto start = steady::now();
     if (auto o = client.submitter().submit({session(0), "say", command_data(0), {}}); !o)
       throw std::runtime_error(o.error().message);
+    if (i >= 100) submit_us.push_back(std::chrono::duration<double, std::micro>(steady::now() - start).count());
     client.wait_followed(i + 1);
     if (i >= 100) us.push_back(std::chrono::duration<double, std::micro>(steady::now() - start).count());
   }
@@ -234,7 +235,9 @@ void run(const settings& s) {
     }
     if (wants("single")) {
       add("commit_us", median(commit_us(s.database, s.singles)));
-      const auto us = single_us(s);
+      std::vector<double> submit_us;
+      const auto us = single_us(s, submit_us);
+      add("single_submit_us", median(submit_us));
       add("single_us", median(us));
       add("single_p99_us", percentile(us, 0.99));
     }
