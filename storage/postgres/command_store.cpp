@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <optional>
+
 #include "storage/postgres/internal/call.hpp"
 #include "storage/postgres/internal/link.hpp"
 #include "storage/postgres/internal/rows.hpp"
@@ -11,10 +14,15 @@ using internal::call;
 
 class command_store final : public engine::command_store {
  public:
-  explicit command_store(store_config config) : link_(std::move(config), {"command_submit"}) {}
+  explicit command_store(store_config config) : link_(std::move(config), {"command_submit", "submit_lock", "command_append_one"}) {}
 
   result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) override {
     if (batch.empty()) return std::vector<submit_receipt>{};
+    if (batch.size() == 1 && !batch.front().idempotency_key) {
+      auto receipt = submit_one(batch.front());
+      if (!receipt) return tl::make_unexpected(receipt.error());
+      if (*receipt) return std::vector<submit_receipt>{**receipt};
+    }
     call c("command_submit");
     try {
       c.array(batch, [](const command_request& r) -> const std::string& { return r.session.str(); })
@@ -47,6 +55,26 @@ class command_store final : public engine::command_store {
   }
 
  private:
+  /// One command of a known session in plain statements, without the cost of starting PL/pgSQL. They are one transaction
+  /// because they are one message, and have a snapshot each. Nothing when the session is new.
+  result<std::optional<submit_receipt>> submit_one(const command_request& r) {
+    std::string sql;
+    try {
+      call lock("submit_lock");
+      lock.text(r.session.str());
+      lock.append_to(sql);
+      call append("command_append_one");
+      append.text(r.session.str()).text(r.type).text(r.data);
+      sql += append.str();
+    } catch (...) {
+      return tl::make_unexpected(internal::current_error(internal::on_loss::nothing));
+    }
+    auto rows = link_.exec(sql, internal::on_loss::commit);
+    if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty()) return std::nullopt;
+    return submit_receipt{submit_receipt::outcome::stored, {internal::number((*rows)[0][0])}};
+  }
+
   internal::link link_;
 };
 
