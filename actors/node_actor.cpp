@@ -69,6 +69,11 @@ bool heartbeat(self_pointer self) {
   auto nodes = st.store->heartbeat(st.config.node, rates, st.config.dead_after);
   if (!nodes) {
     failed(self, "heartbeat", nodes.error());
+    // The row is gone (a restored backup, a schema made anew): without it no sweep would ever run again.
+    if (nodes.error().code == engine::errc::not_found) {
+      st.is_joined = false;
+      st.config.is_joined->store(false);
+    }
     return false;
   }
   st.turns_reported = st.config.counters->turns;

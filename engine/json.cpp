@@ -1,8 +1,10 @@
 #include "engine/json.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <system_error>
 
 namespace rowcall::engine::json {
 namespace {
@@ -118,6 +120,31 @@ bool has_nul(const value& v) {
 bool has_nul(const object& o) {
   for (const auto field : o)
     if (field.key.find('\0') != std::string_view::npos || has_nul(field.value)) return true;
+  return false;
+}
+
+bool has_unstorable_exponent(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  // Most texts have no digit before an e anywhere.
+  bool may_have = false;
+  for (std::size_t i = 1; i < text.size() && !may_have; ++i)
+    may_have = (text[i] == 'e' || text[i] == 'E') && is_digit(text[i - 1]);
+  if (!may_have) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') {
+      while (++i < text.size() && text[i] != '"')
+        if (text[i] == '\\') ++i;
+    } else if (is_digit(text[i]) || text[i] == '-') {
+      const auto end = std::min(text.find_first_not_of("+-.0123456789eE", i), text.size());
+      const auto number = text.substr(i, end - i);
+      i = end - 1;
+      if (number.find_first_of("eE") == std::string_view::npos) continue;
+      double d = 0;
+      // Neither bound is exact as a double; what lies on it is refused.
+      if (std::from_chars(number.data(), number.data() + number.size(), d).ec != std::errc{} || d >= 0x1p64 || d <= -0x1p63)
+        return true;
+    }
+  }
   return false;
 }
 

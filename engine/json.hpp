@@ -38,6 +38,12 @@ class parser {
 bool has_nul(const value& v);
 bool has_nul(const object& o);
 
+/// True when a number with an exponent would not be readable once jsonb has stored it: jsonb writes all digits out, so
+/// 1e20 becomes an integer past 64 bits and 1e-16000 a text of 16,000 digits. `text` is valid JSON.
+bool has_unstorable_exponent(std::string_view text);
+inline constexpr const char* unstorable_exponent =
+    "a number with an exponent is out of range (-9.2e18 to 1.8e19, and not below 1e-307); send it as a string";
+
 /// A member of an object, or nothing when it is missing or of another type.
 std::optional<std::string_view> string_at(const object& o, std::string_view key);
 std::optional<std::int64_t> int_at(const object& o, std::string_view key);

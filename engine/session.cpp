@@ -51,6 +51,7 @@ result<json::object> parse_data(std::string_view text, json::parser& parser) {
   auto parsed = parser.parse_object(text);
   if (parsed && may_hold_nul(text) && json::has_nul(*parsed))
     return fail(errc::invalid_argument, "the data holds a NUL character (\\u0000), which can not be stored");
+  if (parsed && json::has_unstorable_exponent(text)) return fail(errc::invalid_argument, json::unstorable_exponent);
   return parsed;
 }
 
@@ -197,7 +198,8 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
     out.is_loaded = is_loaded();
     return out;
   }
-  if (commands.empty()) return out;
+  // Also without commands, which a claim withholds during the wait: the session must not go idle with a wait that ends
+  // unnoticed in its memory.
   if (retry_ && retry_->wait > std::chrono::milliseconds::zero()) {
     out.has_more = true;
     out.retry_in = retry_->wait;
@@ -205,6 +207,7 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
     forget();
     return out;
   }
+  if (commands.empty()) return out;
 
   batch b{out.writes, parser, is_isolated};
   std::size_t done = 0;
@@ -408,6 +411,8 @@ void session::take_snapshot(outcome& out, json::parser& parser) {
         out.snapshot_error = saved.error().message;
       else if (may_hold_nul(text) && json::has_nul(*saved))
         out.snapshot_error = "the saved state holds a NUL character";
+      else if (json::has_unstorable_exponent(text))
+        out.snapshot_error = std::string{"the saved state: "} + json::unstorable_exponent;
       else
         ROWCALL_ASSERT(module_.load(*saved));
     });

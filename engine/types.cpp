@@ -75,6 +75,7 @@ result<void> validate(const command_request& request, std::size_t data_bytes_max
   if (!parsed) return tl::make_unexpected(parsed.error());
   if (request.data.find("\\u0000") != std::string::npos && json::has_nul(*parsed))
     return fail(errc::invalid_argument, "the data holds a NUL character (\\u0000), which can not be stored");
+  if (json::has_unstorable_exponent(request.data)) return fail(errc::invalid_argument, json::unstorable_exponent);
   return {};
 }
 

@@ -129,6 +129,19 @@ TEST(json_has_nul, finds_it_in_strings_and_keys_at_any_depth) {
     EXPECT_TRUE(json::has_nul(*parser.parse(text))) << text;
 }
 
+// jsonb writes an exponent out; what it then gives back must be readable.
+TEST(json_has_unstorable_exponent, finds_what_becomes_an_integer_past_64_bits_or_a_text_without_end) {
+  for (const auto* text : {R"({"a":1e20})", R"({"a":[{"b":-1E+19}]})", R"({"a":1e300})", R"({"a":0.0000001e30})",
+                           R"({"a":"\"","b":9.223372036854775809e18,"c":-9.223372036854775809e18})", R"([1e-16000])"})
+    EXPECT_TRUE(json::has_unstorable_exponent(text)) << text;
+}
+
+TEST(json_has_unstorable_exponent, leaves_other_numbers_and_strings_alone) {
+  for (const auto* text : {R"({"a":1e18,"b":1.5E-7,"c":-0.0e5,"d":18446744073709551615})", R"({"a":"1e300","1e300":"\"1e300"})",
+                           R"({"a":"0e","b":true,"c":1.5,"d":123456789012345678901234.5})", "{}"})
+    EXPECT_FALSE(json::has_unstorable_exponent(text)) << text;
+}
+
 TEST(json_has_nul, is_not_fooled_by_an_escaped_backslash) {
   json::parser parser;
   EXPECT_FALSE(json::has_nul(*parser.parse(R"({"a":"\\u0000","b":[null,0,"\u0001"]})")));

@@ -55,6 +55,7 @@ struct probe {
     if (c.type == "bad_json") return d.emit("bad", "{");
     if (c.type == "bad_array") return d.emit("bad", "[]");
     if (c.type == "bad_nul") return d.emit("bad", R"({"a":"\u0000"})");
+    if (c.type == "bad_number") return d.emit("bad", R"({"a":1e+20})");
     if (c.type == "bad_utf8") return d.emit("bad", "{\"a\":\"\xff\"}");
     if (c.type == "bad_type") return d.emit("not a type", "{}");
     if (c.type == "bad_reserved") return d.emit("command_done", "{}");
@@ -325,6 +326,13 @@ TEST_F(session_test, parks_at_once_where_the_policy_says_so_and_goes_on) {
   EXPECT_FALSE(out.has_more);
 }
 
+TEST_F(session_test, is_held_for_the_rest_of_a_wait_although_the_claim_withholds_the_commands) {
+  load(image_with({{1}, 1, "earlier", "", 70ms}));
+  const auto out = decide({});
+  EXPECT_EQ(out.retry_in, 70ms);
+  EXPECT_FALSE(out.is_loaded) << "the wait must be asked for anew";
+}
+
 TEST_F(session_test, counts_the_attempts_of_a_held_command) {
   load(image_with({{1}, 1, "earlier", "", 0ms}));
   const auto out = decide({"fail"});
@@ -381,7 +389,7 @@ TEST_F(session_test, treats_a_command_that_can_not_be_committed_as_failed_withou
 }
 
 TEST_F(session_test, keeps_nothing_of_a_decision_that_can_not_be_written) {
-  for (const auto* type : {"bad_json", "bad_array", "bad_nul", "bad_utf8", "bad_type", "bad_reserved", "bad_count",
+  for (const auto* type : {"bad_json", "bad_array", "bad_nul", "bad_number", "bad_utf8", "bad_type", "bad_reserved", "bad_count",
                            "bad_bytes", "bad_send_json", "bad_send_target", "bad_row_table", "bad_row_column",
                            "bad_row_size", "bad_row_nul", "bad_row_utf8", "bad_row_seq"}) {
     load({});

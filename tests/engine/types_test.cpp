@@ -92,6 +92,12 @@ TEST(validate_request, refuses_a_nul_in_value_or_key) {
   EXPECT_EQ(error_of(request(R"({"a":"\\u0000"})")), "no error");
 }
 
+TEST(validate_request, refuses_an_exponent_that_jsonb_would_write_out_past_64_bits) {
+  EXPECT_THAT(error_of(request(R"({"a":1e20})")), HasSubstr("as a string"));
+  EXPECT_THAT(error_of(request(R"({"a":1e-16000})")), HasSubstr("as a string"));
+  EXPECT_EQ(error_of(request(R"({"a":1e18,"b":2.5e-7})")), "no error");
+}
+
 TEST(validate_request, refuses_data_over_the_limit) {
   const auto of_size = [](std::size_t bytes) { return request("{\"a\":\"" + std::string(bytes - 8, 'x') + "\"}"); };
   EXPECT_EQ(error_of(of_size(65'536)), "no error");
