@@ -137,6 +137,15 @@ TEST(checker_test, a_follower_of_updates_that_were_never_committed_is_caught) {
   expect_caught(h, rule::followed_is_log);
 }
 
+TEST(checker_test, a_follower_that_left_early_is_held_to_what_it_saw) {
+  auto h = sound();
+  h.followers.front().seen.pop_back();
+  h.followers.front().has_left = true;
+  EXPECT_TRUE(check(h).empty());
+  h.followers.front().seen.erase(h.followers.front().seen.begin());
+  expect_caught(h, rule::followed_is_log);
+}
+
 TEST(checker_test, a_pending_command_is_caught) {
   auto h = sound();
   h.logs["room-2"].updates.clear();

@@ -47,6 +47,7 @@ struct followed {
   std::string session;
   std::int64_t after = 0;  ///< where it began
   std::vector<update> seen;
+  bool has_left = false;  ///< it ended before the system was at rest: what it saw is the log's beginning
 };
 
 /// A command that a processed one sent: it must be in the target's log exactly once.

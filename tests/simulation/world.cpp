@@ -12,6 +12,7 @@ constexpr std::size_t nodes_max = 3, sessions_count = 6, clients_count = 3, foll
 constexpr int pause_depth_max = 4;
 constexpr auto quiet_max = 60s;  ///< virtual
 constexpr std::size_t quiet_steps_max = 60'000;
+constexpr std::int64_t commands_max = 80;
 }  // namespace
 
 void node_bus::publish(std::span<const engine::wake> wakes) {
@@ -316,7 +317,7 @@ void world::deliver() {
 
 void world::act(sim_client& c) {
   if (!c.batch.empty()) return submit(c);
-  if (!clients_on_) return;
+  if (!clients_on_ || last_n_ >= commands_max) return;
   const bool has_key = happens(0.5);
   for (auto left = 1 + below(3); left > 0; --left) {
     const auto n = std::to_string(++last_n_);
@@ -388,9 +389,10 @@ void world::submit(sim_client& c) {
 // ---------------------------------------------------------------- followers
 
 void world::rejoin(sim_follower& f, std::size_t session, engine::update_seq after) {
+  if (history_.followers.size() >= followers_count * sessions_count) history_.followers[f.records[session]].has_left = true;
   f.positions[session] = after;
   f.records[session] = history_.followers.size();
-  history_.followers.push_back({f.name, sessions_[session].str(), after.value, {}});
+  history_.followers.push_back({f.name, sessions_[session].str(), after.value, {}, false});
 }
 
 void world::see(sim_follower& f, std::size_t session, const engine::update_row& u) {
@@ -441,7 +443,7 @@ report world::run() {
 
   clients_on_ = true;
   faults_on_ = !is_calm_;
-  for (auto left = 300 + below(900); left > 0; --left) step();
+  for (const auto last = steps_ + 800 + below(2'500); steps_ < last;) step();
 
   note("the faults stop");
   clients_on_ = faults_on_ = false;
