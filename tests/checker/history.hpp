@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What happened, as plain values: what the clients recorded and what the database holds afterwards.
+namespace rowcall::checker {
+
+enum class outcome { acknowledged, refused, unknown };
+
+/// One submit as its client saw it. A resubmit under the same idempotency key is the same submit.
+struct submit {
+  std::string client;
+  std::string session;
+  std::string type;
+  std::string data;  ///< unique among all commands of the session: it tells which row is this submit's
+  outcome result = outcome::unknown;
+  std::int64_t seq = 0;  ///< as acknowledged; 0 otherwise
+};
+
+struct command {
+  std::int64_t seq = 0;
+  std::string type;
+  std::string data;
+};
+
+struct update {
+  std::int64_t seq = 0;
+  std::int64_t command_seq = 0;
+  std::string type;
+  std::string data;
+  friend bool operator==(const update&, const update&) = default;
+};
+
+/// A session's logs in the order of seq.
+struct session_log {
+  std::vector<command> commands;
+  std::vector<update> updates;
+};
+
+/// What one follower was told of one session, in the order in which it was told.
+struct followed {
+  std::string follower;
+  std::string session;
+  std::int64_t after = 0;  ///< where it began
+  std::vector<update> seen;
+  bool has_left = false;  ///< it ended before the system was at rest: what it saw is the log's beginning
+};
+
+/// A command that a processed one sent: it must be in the target's log exactly once.
+struct sent {
+  std::string source;
+  std::string target;
+  std::string type;
+  std::string data;  ///< unique in the target
+};
+
+struct history {
+  std::vector<submit> submits;  ///< each client's in the order in which it made them
+  std::vector<sent> sends;
+  std::vector<followed> followers;
+  std::map<std::string, session_log> logs;
+};
+
+}  // namespace rowcall::checker

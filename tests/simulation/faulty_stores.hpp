@@ -1,0 +1,69 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/ports.hpp"
+#include "tests/simulation/faults.hpp"
+
+/// Decorators over the in-memory stores: between them and their node lies a network, and the server has its moods.
+namespace rowcall::simulation {
+
+class faulty_turn_store final : public engine::turn_store {
+ public:
+  using publisher = std::function<void(std::span<const engine::session_writes>)>;
+  faulty_turn_store(std::unique_ptr<engine::turn_store> inner, fate& f, std::string node, publisher publish)
+      : inner_(std::move(inner)), fate_(f), node_(std::move(node)), publish_(std::move(publish)) {}
+
+  /// The node has died: nothing gets through any more.
+  /// The caller decides whether the server hears of it (by destroying the connection).
+  std::unique_ptr<engine::turn_store> cut() { return std::move(inner_); }
+
+  engine::result<engine::turn_claim> claim(const engine::turn_request& request) override;
+  engine::result<void> commit(std::span<const engine::session_writes> writes) override;
+  void abandon() override {
+    if (inner_) inner_->abandon();
+  }
+
+ private:
+  tl::unexpected<engine::error> lost(engine::errc code = engine::errc::connection_lost) {
+    abandon();
+    return engine::fail(code, "simulated");
+  }
+  /// Without the sessions of the shards that somebody else is said to hold.
+  engine::result<engine::turn_claim> claim_granted(const engine::turn_request& request);
+  void serve_unlocked(const engine::turn_request& request, engine::turn_claim& claim);
+
+  std::unique_ptr<engine::turn_store> inner_;
+  fate& fate_;
+  std::string node_;
+  publisher publish_;
+};
+
+class faulty_node_store final : public engine::node_store {
+ public:
+  faulty_node_store(std::unique_ptr<engine::node_store> inner, fate& f, std::string node)
+      : inner_(std::move(inner)), fate_(f), node_(std::move(node)) {}
+  void cut() { inner_.reset(); }
+
+  engine::result<void> join(const std::string& node, const std::vector<std::string>& kinds) override;
+  engine::result<std::vector<engine::node_info>> heartbeat(const std::string& node, const engine::node_rates& rates,
+                                                           std::chrono::milliseconds dead_after) override;
+  engine::result<void> leave(const std::string& node) override;
+  engine::result<void> sweep(const std::vector<std::string>& kinds,
+                             const std::function<bool(std::span<const engine::pending_session>)>& found) override;
+  engine::result<engine::cleanup_report> cleanup(const engine::cleanup_request& request) override;
+
+ private:
+  bool is_lost(std::string_view call) {
+    return !inner_ || fate_.strikes(0.05, std::string("connection lost in ") += call, node_) || !inner_;
+  }
+  std::unique_ptr<engine::node_store> inner_;
+  fate& fate_;
+  std::string node_;
+};
+
+}  // namespace rowcall::simulation

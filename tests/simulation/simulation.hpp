@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// The real actors of several nodes on one in-memory database, under a scheduler, a clock and a network whose every
+/// choice comes from one seed.
+namespace rowcall::simulation {
+
+/// A fault of the engine's surroundings that no engine may survive unnoticed: proof that the simulation bites.
+enum class deliberate_bug {
+  none,
+  publish_before_commit,   ///< a notice goes out, then COMMIT is tried
+  ack_before_commit,       ///< a client is told "stored" when the connection was lost before COMMIT
+  folded_claim,            ///< the commands are read before the locks are granted
+  no_lock,                 ///< a shard that is locked is served all the same, from what was committed before
+  lost_send,               ///< COMMIT forgets a sent command
+  doubled_submit,          ///< a resubmit is stored under another idempotency key
+  reversed_fetch,          ///< commands are fetched without ORDER BY
+  silent_commit_failure,   ///< a serialization failure is reported as success
+  no_sweep,                ///< nobody looks for lost wakes
+  cursor_off_by_one,       ///< a follower pages from one too far
+  trusting_follower,       ///< a follower takes a notice without looking at its first seq
+};
+std::string to_string(deliberate_bug bug);
+
+struct options {
+  std::uint64_t seed = 1;
+  deliberate_bug bug = deliberate_bug::none;
+  bool keeps_trace = false;  ///< the trace is always hashed; kept as text only on demand
+};
+
+struct report {
+  std::vector<std::string> violations;  ///< empty: the promise was kept
+  std::string trace;
+  std::uint64_t trace_hash = 0;
+  std::uint64_t steps = 0, faults = 0, commands = 0, turns = 0, turns_aborted = 0, takeovers = 0, lost_wakes_found = 0;
+};
+
+/// One run, whole: nodes, clients, faults, quiet, judgement. The same options give the same report.
+///
+/// A seed divisible by 4 gives a calm run: one node, a bus that delays and reorders but loses nothing, no faults, and no
+/// sweep: there all work must be done by wakes alone.
+report simulate(const options& o);
+
+}  // namespace rowcall::simulation

@@ -1,0 +1,148 @@
+#include "tests/simulation/simulation.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <string_view>
+
+namespace rowcall::simulation {
+namespace {
+
+/// Named by whatever ends the process in the middle of a run.
+char running_text[64] = "simulation: no seed\n";
+
+void tell_seed(int) {
+  if (write(STDERR_FILENO, running_text, std::char_traits<char>::length(running_text)) < 0) _exit(3);
+}
+
+report run(const options& o) {
+  std::snprintf(running_text, sizeof running_text, "simulation: died in seed %llu\n", static_cast<unsigned long long>(o.seed));
+  std::signal(SIGABRT, tell_seed);
+  std::signal(SIGSEGV, [](int s) {
+    tell_seed(s);
+    _exit(139);
+  });
+  return simulate(o);
+}
+
+/// Adds a failure with the seed, what is wrong, and the end of the trace.
+void expect_kept(std::uint64_t seed) {
+  const auto r = run({seed});
+  if (r.violations.empty()) return;
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(r.violations.size(), 10); ++i) text += r.violations[i] + '\n';
+  const auto trace = run({seed, deliberate_bug::none, true}).trace;
+  constexpr std::size_t shown_bytes = 6'000;
+  ADD_FAILURE() << "SEED " << seed << " (replay: simulation_tests --first " << seed << " --seeds 1 --trace)\n"
+                << text << "...\n"
+                << trace.substr(trace.size() - std::min(trace.size(), shown_bytes));
+}
+
+/// Long mode: from the command line or the environment; no seeds = only what is fixed below.
+std::uint64_t first_seed = 1, seed_count = 0;
+bool prints_trace = false;
+
+void expect_range_kept(std::uint64_t first, std::uint64_t count) {
+  for (auto seed = first; seed < first + count && !testing::Test::HasFailure(); ++seed) expect_kept(seed);
+}
+
+constexpr std::uint64_t seeds_per_test = 400;
+class seeds : public testing::TestWithParam<std::uint64_t> {};
+TEST_P(seeds, keep_the_promise) { expect_range_kept(1 + GetParam() * seeds_per_test, seeds_per_test); }
+INSTANTIATE_TEST_SUITE_P(simulation, seeds, testing::Range<std::uint64_t>(0, 6));
+
+/// Seeds that once failed: each with what it had found.
+TEST(simulation, kept_seeds_keep_the_promise) {
+  for (const std::uint64_t seed : {1, 4}) expect_kept(seed);
+}
+
+TEST(simulation, seeds_asked_for_keep_the_promise) {
+  if (prints_trace)
+    for (auto seed = first_seed; seed < first_seed + seed_count; ++seed)
+      std::cout << run({seed, deliberate_bug::none, true}).trace;
+  expect_range_kept(first_seed, seed_count);
+}
+
+TEST(simulation, a_seed_gives_the_same_trace_again) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    const auto first = run({seed, deliberate_bug::none, true});
+    const auto second = run({seed, deliberate_bug::none, true});
+    ASSERT_FALSE(first.trace.empty());
+    EXPECT_EQ(first.trace_hash, second.trace_hash);
+    EXPECT_TRUE(first.trace == second.trace) << "seed " << seed;
+  }
+  EXPECT_NE(run({1}).trace_hash, run({2}).trace_hash);
+}
+
+TEST(simulation, the_seeds_reach_what_they_are_meant_to_reach) {
+  report sum;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const auto r = run({seed});
+    sum.faults += r.faults;
+    sum.commands += r.commands;
+    sum.turns += r.turns;
+    sum.turns_aborted += r.turns_aborted;
+    sum.takeovers += r.takeovers;
+    sum.lost_wakes_found += r.lost_wakes_found;
+    sum.steps += r.steps;
+  }
+  EXPECT_GT(sum.commands, 1'000u);
+  EXPECT_GT(sum.faults, 1'000u);
+  EXPECT_GT(sum.turns, 1'000u);
+  EXPECT_GT(sum.turns_aborted, 100u);
+  EXPECT_GT(sum.takeovers, 100u);
+  EXPECT_GT(sum.lost_wakes_found, 40u);
+  RecordProperty("steps", static_cast<int>(sum.steps));
+  std::cout << sum.steps << " steps, " << sum.faults << " faults, " << sum.commands << " commands, " << sum.turns << " turns, "
+            << sum.turns_aborted << " aborted, " << sum.takeovers << " takeovers, " << sum.lost_wakes_found << " lost wakes\n";
+}
+
+class bugs : public testing::TestWithParam<deliberate_bug> {};
+TEST_P(bugs, are_found) {
+  constexpr std::uint64_t seeds_max = 100;
+  for (std::uint64_t seed = 1; seed <= seeds_max; ++seed)
+    if (const auto r = run({seed, GetParam()}); !r.violations.empty()) {
+      std::cout << to_string(GetParam()) << ": found by seed " << seed << ": " << r.violations.front() << '\n';
+      return;
+    }
+  FAIL() << to_string(GetParam()) << " was not found in " << seeds_max << " seeds";
+}
+INSTANTIATE_TEST_SUITE_P(simulation, bugs,
+                         testing::Values(deliberate_bug::publish_before_commit, deliberate_bug::ack_before_commit,
+                                         deliberate_bug::folded_claim, deliberate_bug::no_lock, deliberate_bug::lost_send,
+                                         deliberate_bug::doubled_submit, deliberate_bug::reversed_fetch,
+                                         deliberate_bug::silent_commit_failure, deliberate_bug::no_sweep,
+                                         deliberate_bug::cursor_off_by_one, deliberate_bug::trusting_follower),
+                         [](const auto& info) { return to_string(info.param); });
+
+}  // namespace
+
+/// `--seeds N --first S [--trace]`, or ROWCALL_SIMULATION_SEEDS and ROWCALL_SIMULATION_FIRST.
+bool read_options(int argc, char** argv) {
+  if (const char* count = std::getenv("ROWCALL_SIMULATION_SEEDS")) seed_count = std::strtoull(count, nullptr, 10);
+  if (const char* first = std::getenv("ROWCALL_SIMULATION_FIRST")) first_seed = std::strtoull(first, nullptr, 10);
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (name == "--trace") {
+      prints_trace = true;
+    } else if ((name == "--seeds" || name == "--first") && i + 1 < argc) {
+      (name == "--seeds" ? seed_count : first_seed) = std::strtoull(argv[++i], nullptr, 10);
+    } else {
+      std::cerr << "unknown option " << name << ": --seeds N, --first S, --trace\n";
+      return false;
+    }
+  }
+  if (argc > 1 && seed_count > 0) testing::GTEST_FLAG(filter) = "simulation.seeds_asked_for*";
+  return true;
+}
+
+}  // namespace rowcall::simulation
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (!rowcall::simulation::read_options(argc, argv)) return 2;
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,531 @@
+#include "tests/simulation/world.hpp"
+
+#include <algorithm>
+
+namespace rowcall::simulation {
+
+using namespace std::chrono_literals;
+using engine::errc;
+
+namespace {
+constexpr std::size_t nodes_max = 3, sessions_count = 6, clients_count = 3, followers_count = 2;
+constexpr int pause_depth_max = 4;
+constexpr auto quiet_max = 60s;  ///< virtual
+constexpr std::size_t quiet_steps_max = 60'000;
+constexpr std::int64_t commands_max = 80;
+}  // namespace
+
+void node_bus::publish(std::span<const engine::wake> wakes) {
+  if (!is_cut_) world_.publish(node_, wakes);
+}
+void node_bus::publish(std::span<const engine::update_notice> notices) {
+  if (!is_cut_) world_.publish(node_, notices);
+}
+
+world::world(const options& o) : options_(o), random_(o.seed), is_calm_(o.seed % 4 == 0) {
+  db_ = storage::memory::make_database(clock_);
+  commands_ = storage::memory::make_command_store(db_);
+  updates_ = storage::memory::make_update_store(db_);
+  admin_ = storage::memory::make_admin_store(db_);
+  modules_.add<ledger>();
+  config_.set("scheduler.policy", caf::atom("testing"));
+  system_ = std::make_unique<caf::actor_system>(config_);
+  jobs_ = &dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler());
+  clock_->set(engine::clock::time_point{jobs_->clock().now().time_since_epoch()});
+  for (std::size_t i = 0; i < sessions_count; ++i)
+    sessions_.push_back(engine::session_id::parse("ledger-" + std::to_string(i)).value());
+  for (std::size_t i = 0; i < clients_count; ++i) clients_.push_back({"client-" + std::to_string(i), {}, {}});
+  for (std::size_t i = 0; i < followers_count; ++i) {
+    followers_.push_back({"follower-" + std::to_string(i), {}, {}});
+    followers_[i].positions.resize(sessions_count);
+    followers_[i].records.resize(sessions_count);
+    for (std::size_t s = 0; s < sessions_count; ++s) rejoin(followers_[i], s, {});
+  }
+  ledger::stumbles = [this] { return strikes(0.03, "module throws", ""); };
+}
+
+world::~world() { ledger::stumbles = nullptr; }
+
+// ---------------------------------------------------------------- trace and chance
+
+void world::note(std::string line) {
+  line = std::to_string(clock_->now().time_since_epoch().count() / 1000) + "us " +
+         std::string(static_cast<std::size_t>(2 * depth_), ' ') + line + '\n';
+  for (const unsigned char c : line) hash_ = (hash_ ^ c) * 1099511628211ull;
+  if (options_.keeps_trace) trace_ += line;
+}
+
+bool world::strikes(double probability, std::string_view fault, const std::string& whom) {
+  if (!faults_on_ || !happens(probability)) return false;
+  ++faults_;
+  note("FAULT " + std::string(fault) + ' ' + whom);
+  return true;
+}
+
+/// A node that is stopped while it waits goes on only when it has been resumed.
+void world::pause(const std::string& name) {
+  if (depth_ >= pause_depth_max || !happens(0.3)) return;
+  ++depth_;
+  for (auto left = below(25); left > 0; --left) step();
+  const auto self = std::find_if(boots_.begin(), boots_.end(), [&](const auto& b) { return b->name == name; });
+  for (int left = 60; (*self)->is_stopped && left > 0; --left) step();
+  if ((*self)->is_stopped) resume(**self);
+  --depth_;
+}
+
+// ---------------------------------------------------------------- nodes
+
+template <class Handle>
+void world::adopt(const Handle& handle, node_boot& n, const std::string& what) {
+  auto* actor = caf::actor_cast<caf::abstract_actor*>(handle);
+  owners_[dynamic_cast<caf::resumable*>(actor)] = {&n, n.name + ' ' + what};
+  actor->attach_functor([this, who = n.name + ' ' + what](const caf::error& reason) {
+    if (reason && reason != caf::exit_reason::kill) violations_.push_back("an actor died by itself: " + who);
+  });
+}
+
+void world::boot(std::size_t index) {
+  auto& n = *boots_.emplace_back(std::make_unique<node_boot>());
+  if (nodes_.size() <= index) nodes_.resize(index + 1);
+  n.boot = nodes_[index] ? nodes_[index]->boot + 1 : 1;
+  n.name = std::string(1, static_cast<char>('a' + index)) + '.' + std::to_string(n.boot);
+  nodes_[index] = &n;
+  n.bus = std::make_unique<node_bus>(*this, n.name);
+  const auto log = [this, name = n.name](engine::log_level, std::string_view text) { note(name + ": " + std::string(text)); };
+
+  auto session = std::make_shared<engine::session_config>();
+  session->node = n.name;
+  session->retry = {6, 5ms, 50ms};
+  session->snapshot_interval_updates = 5;
+
+  actors::directory_actor_config d;
+  d.directory.shard_count = 8;
+  d.directory.workers = 2;
+  d.directory.limits = {4, 3, 8, 4096};
+  d.directory.passivate_after = 300ms;
+  d.session = session;
+  d.modules = &modules_;
+  d.inbox = n.inbox;
+  d.clock = clock_;
+  d.bus = n.bus.get();
+  d.counters = &n.counters;
+  d.tick_interval = 200ms;
+  n.directory = system_->spawn(actors::session_directory, d);
+  adopt(n.directory, n, "directory");
+
+  for (std::size_t i = 0; i < d.directory.workers; ++i) {
+    actors::turn_worker_config w;
+    w.number = i;
+    w.limits = d.directory.limits;
+    w.modules = &modules_;
+    w.reconnect_wait = 10ms;
+    w.reconnect_wait_max = 100ms;
+    w.bus = n.bus.get();
+    w.counters = &n.counters;
+    w.log = log;
+    auto store = std::make_shared<faulty_turn_store>(
+        storage::memory::make_turn_store(db_, n.name), *this, n.name, [&n](std::span<const engine::session_writes> writes) {
+          std::vector<engine::update_notice> notices;
+          for (const auto& x : writes)
+            if (!x.updates.empty()) notices.push_back({x.session, x.updates.front().seq, x.updates.back().seq, x.updates});
+          n.bus->publish(notices);
+        });
+    n.turn_stores.push_back(store);
+    n.workers.push_back(system_->spawn(actors::turn_worker, w, store, caf::actor_cast<actors::turn_listener>(n.directory)));
+    adopt(n.workers.back(), n, "worker " + std::to_string(i));
+  }
+  caf::anon_send(n.directory, actors::workers_ready{n.workers});
+
+  actors::node_actor_config c;
+  c.node = n.name;
+  c.kinds = modules_.kinds();
+  c.shard_count = d.directory.shard_count;
+  c.sweep_interval = is_calm_ ? std::chrono::milliseconds{1h} : 200ms;
+  c.heartbeat_interval = 100ms;
+  c.dead_after = 300ms;
+  c.reconnect_wait_max = 100ms;
+  c.clock = clock_;
+  c.counters = &n.counters;
+  c.is_joined = &n.is_joined;
+  c.log = log;
+  n.node_store = std::make_shared<faulty_node_store>(storage::memory::make_node_store(db_), *this, n.name);
+  n.node = system_->spawn(actors::node, c, n.node_store, n.directory);
+  adopt(n.node, n, "node");
+  caf::anon_send(n.node, actors::node_tick{});
+  note("boot " + n.name);
+}
+
+void world::kill(std::size_t index) {
+  auto& n = *nodes_[index];
+  note("kill " + n.name);
+  n.is_dead = true;
+  n.is_stopped = false;
+  n.bus->cut();
+  // A killed process's connections end at once; a vanished machine's stay until the server gives them up.
+  const bool vanishes = faults_on_ && happens(0.3);
+  for (auto& s : n.turn_stores) {
+    auto connection = s->cut();
+    if (vanishes) orphans_.push_back(std::move(connection));
+  }
+  n.node_store->cut();
+  n.turn_stores.clear();
+  n.node_store.reset();
+  std::erase_if(owners_, [&](const auto& o) { return o.second.first == &n; });
+  for (auto& w : n.workers) caf::anon_send_exit(w, caf::exit_reason::kill);
+  caf::anon_send_exit(n.node, caf::exit_reason::kill);
+  caf::anon_send_exit(n.directory, caf::exit_reason::kill);
+  n.workers.clear();
+  n.node = actors::node_actor{};
+  n.directory = actors::directory_actor{};
+}
+
+void world::stop(std::size_t index) {
+  auto& n = *nodes_[index];
+  n.is_stopped = true;
+  note("stop " + n.name);
+  if (happens(0.6)) note("its open turns are dropped: " + std::to_string(storage::memory::drop_open_turns(*db_, n.name)));
+}
+
+void world::resume(node_boot& n) {
+  note("resume " + n.name);
+  n.is_stopped = false;
+}
+
+/// What happens to whole processes and servers.
+void world::strike() {
+  const auto index = below(nodes_.size());
+  auto& n = *nodes_[index];
+  switch (below(8)) {
+    case 0:
+    case 1:
+      if (n.is_dead) return boot(index);
+      ++faults_;
+      return kill(index);
+    case 2:
+      if (n.is_dead) return boot(index);
+      return;
+    case 3:
+      if (n.is_dead) return;
+      if (n.is_stopped) return resume(n);
+      ++faults_;
+      return stop(index);
+    case 4:
+      if (n.is_stopped) resume(n);
+      return;
+    case 5:
+      is_bus_down_ = !is_bus_down_;
+      ++faults_;
+      note(is_bus_down_ ? "FAULT bus down" : "bus up");
+      if (!is_bus_down_)
+        for (auto* b : nodes_)
+          if (!b->is_dead) caf::anon_send(b->node, actors::sweep_request{});
+      return;
+    case 6:
+      ++faults_;
+      note("FAULT all open turns dropped: " + std::to_string(storage::memory::drop_open_turns(*db_)));
+      return;
+    default: {
+      ++faults_;
+      const auto jump = std::chrono::milliseconds{below(2'000)};
+      note("FAULT clock jumps by " + std::to_string(jump.count()) + " ms");
+      jobs_->advance_time(jump);
+      clock_->set(engine::clock::time_point{jobs_->clock().now().time_since_epoch()});
+      return;
+    }
+  }
+}
+
+// ---------------------------------------------------------------- steps
+
+bool world::run_job() {
+  std::vector<std::size_t> runnable;
+  for (std::size_t i = 0; i < jobs_->jobs.size(); ++i) {
+    const auto owner = owners_.find(jobs_->jobs[i]);
+    if (owner == owners_.end() || !owner->second.first->is_stopped) runnable.push_back(i);
+  }
+  if (runnable.empty()) return false;
+  const auto chosen = jobs_->jobs.begin() + static_cast<std::ptrdiff_t>(runnable[below(runnable.size())]);
+  const auto owner = owners_.find(*chosen);
+  note("run " + (owner == owners_.end() ? std::string("a session") : owner->second.second));
+  std::rotate(jobs_->jobs.begin(), chosen, chosen + 1);
+  jobs_->run_once();
+  return true;
+}
+
+void world::pass_time() {
+  if (!jobs_->has_pending_timeout()) return;
+  jobs_->trigger_timeout();
+  clock_->set(engine::clock::time_point{jobs_->clock().now().time_since_epoch()});
+}
+
+void world::step() {
+  ++steps_;
+  if (faults_on_ && happens(0.01)) return strike();
+  const auto choice = below(100);
+  if (choice < 60 && run_job()) return;
+  if (choice < 80 && !bag_.empty()) return deliver();
+  if (choice < 88 && (clients_on_ || !faults_on_)) return act(clients_[below(clients_.size())]);
+  if (choice < 91) return catch_up(followers_[below(followers_.size())], below(sessions_.size()));
+  if (choice < 92 && faults_on_) {
+    auto& f = followers_[below(followers_.size())];
+    const auto s = below(sessions_.size());
+    return rejoin(f, s, happens(0.5) ? f.positions[s] : engine::update_seq{});
+  }
+  // Time passes when there is nothing to do, and sometimes when there is: actors may be slow.
+  if (jobs_->jobs.empty() ? bag_.empty() || happens(0.3) : happens(0.1)) return pass_time();
+  if (!run_job() && !bag_.empty()) deliver();
+}
+
+// ---------------------------------------------------------------- bus
+
+void world::put(delivery d) {
+  if (is_bus_down_ || strikes(0.08, "message lost", "")) return;
+  if (strikes(0.05, "message doubled", "")) bag_.push_back(d);
+  bag_.push_back(std::move(d));
+}
+
+void world::publish(const std::string& from, std::span<const engine::wake> wakes) {
+  for (const auto& w : wakes) {
+    note(from + " wakes " + w.session.str() + ' ' + std::to_string(w.last.value));
+    for (std::size_t i = 0; i < nodes_.size(); ++i) put({w, i});
+  }
+}
+
+void world::publish(const std::string& from, std::span<const engine::update_notice> notices) {
+  for (const auto& n : notices) {
+    note(from + " notifies " + n.session.str() + ' ' + std::to_string(n.first.value) + ".." + std::to_string(n.last.value));
+    if (updates_->last(n.session)->update < n.last)
+      violations_.push_back(from + " published " + n.session.str() + '/' + std::to_string(n.last.value) +
+                            " before it was committed");
+    for (std::size_t i = 0; i < followers_.size(); ++i) put({n, i});
+  }
+}
+
+void world::deliver() {
+  const auto at = bag_.begin() + static_cast<std::ptrdiff_t>(below(bag_.size()));
+  auto d = std::move(*at);
+  *at = std::move(bag_.back());
+  bag_.pop_back();
+  if (const auto* n = std::get_if<engine::update_notice>(&d.message)) return hear(followers_[d.to], *n);
+  auto& n = *nodes_[d.to];
+  if (n.is_dead) return;
+  if (n.inbox->put(std::get<engine::wake>(std::move(d.message))) == actors::wake_inbox::put_result::first)
+    caf::anon_send(n.directory, actors::wakes_arrived{});
+}
+
+// ---------------------------------------------------------------- clients
+
+void world::act(sim_client& c) {
+  if (!c.batch.empty()) return submit(c);
+  if (!clients_on_ || last_n_ >= commands_max) return;
+  const bool has_key = happens(0.5);
+  for (auto left = 1 + below(3); left > 0; --left) {
+    const auto n = std::to_string(++last_n_);
+    engine::command_request r;
+    r.session = sessions_[below(sessions_.size())];
+    r.data = "{\"n\":" + n + '}';
+    switch (below(12)) {
+      case 0: r.type = "spoil"; break;
+      case 1: r.type = "refuse"; break;
+      case 2:
+      case 3: r.type = "pair"; break;
+      case 4:
+      case 5: {
+        r.type = "forward";
+        const auto& to = sessions_[below(sessions_.size())];
+        r.data = "{\"n\":" + n + ",\"to\":\"" + to.str() + "\"}";
+        forwards_[r.data] = to.str();
+        break;
+      }
+      default: r.type = "add";
+    }
+    if (has_key) r.idempotency_key = c.name + '/' + n;
+    c.records.push_back(history_.submits.size());
+    history_.submits.push_back({c.name, r.session.str(), r.type, r.data, checker::outcome::unknown, 0});
+    c.batch.push_back(std::move(r));
+  }
+  submit(c);
+}
+
+void world::submit(sim_client& c) {
+  const auto settle = [&](checker::outcome o) {
+    for (const auto i : c.records) history_.submits[i].result = o;
+    c.batch.clear();
+    c.records.clear();
+  };
+  const bool has_key = c.batch.front().idempotency_key.has_value();
+  if (strikes(0.05, "connection lost before COMMIT", c.name)) {
+    if (bug() == deliberate_bug::ack_before_commit) {
+      for (const auto i : c.records) history_.submits[i].seq = 1;
+      return settle(checker::outcome::acknowledged);
+    }
+    if (!has_key) settle(checker::outcome::refused);
+    return;
+  }
+  auto stored = commands_->submit(c.batch);
+  if (strikes(0.05, "connection lost after COMMIT", c.name)) {
+    if (!has_key) settle(checker::outcome::unknown);
+    if (has_key && bug() == deliberate_bug::doubled_submit)
+      for (auto& r : c.batch) *r.idempotency_key += '\'';
+    return;
+  }
+  std::vector<engine::wake> wakes;
+  std::string text = c.name + " submitted";
+  for (std::size_t i = 0; i < stored->size(); ++i) {
+    const auto& r = (*stored)[i];
+    auto& record = history_.submits[c.records[i]];
+    const bool is_refused = r.kind == engine::submit_receipt::outcome::unknown_kind;
+    record.result = is_refused ? checker::outcome::refused : checker::outcome::acknowledged;
+    record.seq = r.seq.value;
+    text += ' ' + record.session + '/' + std::to_string(r.seq.value) + ' ' + record.type;
+    if (!is_refused) wakes.push_back({c.batch[i].session, r.seq});
+  }
+  note(std::move(text));
+  c.batch.clear();
+  c.records.clear();
+  if (!strikes(0.03, "died before its wake", c.name)) publish(c.name, wakes);
+}
+
+// ---------------------------------------------------------------- followers
+
+void world::rejoin(sim_follower& f, std::size_t session, engine::update_seq after) {
+  if (history_.followers.size() >= followers_count * sessions_count) history_.followers[f.records[session]].has_left = true;
+  f.positions[session] = after;
+  f.records[session] = history_.followers.size();
+  history_.followers.push_back({f.name, sessions_[session].str(), after.value, {}, false});
+}
+
+void world::see(sim_follower& f, std::size_t session, const engine::update_row& u) {
+  f.positions[session] = u.seq;
+  history_.followers[f.records[session]].seen.push_back({u.seq.value, u.command.value, u.type, u.data});
+}
+
+void world::catch_up(sim_follower& f, std::size_t session) {
+  auto after = f.positions[session];
+  if (bug() == deliberate_bug::cursor_off_by_one && after.value > 0) after = after.next();
+  const auto page = updates_->updates_after(sessions_[session], after, 3);
+  for (const auto& u : page->updates) see(f, session, u);
+}
+
+void world::hear(sim_follower& f, const engine::update_notice& n) {
+  const auto session = static_cast<std::size_t>(std::find(sessions_.begin(), sessions_.end(), n.session) - sessions_.begin());
+  if (n.last <= f.positions[session]) return;
+  if (!n.updates.empty() && (n.first == f.positions[session].next() || bug() == deliberate_bug::trusting_follower)) {
+    for (const auto& u : n.updates) see(f, session, u);
+    return;
+  }
+  catch_up(f, session);
+}
+
+// ---------------------------------------------------------------- the run
+
+bool world::is_at_rest() {
+  if (!bag_.empty() || admin_->status()->pending_commands != 0) return false;
+  for (const auto& c : clients_)
+    if (!c.batch.empty()) return false;
+  for (const auto& f : followers_)
+    for (std::size_t s = 0; s < sessions_.size(); ++s)
+      if (f.positions[s] < updates_->last(sessions_[s])->update) return false;
+  return true;
+}
+
+void world::end() {
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    if (!nodes_[i]->is_dead) kill(i);
+  while (jobs_->has_job()) jobs_->run_once();
+  system_.reset();
+}
+
+report world::run() {
+  const auto count = is_calm_ ? 1 : 1 + below(nodes_max);
+  for (std::size_t i = 0; i < count; ++i) boot(i);
+  for (int left = 100; left > 0; --left) step();
+
+  clients_on_ = true;
+  faults_on_ = !is_calm_;
+  for (const auto last = steps_ + 800 + below(2'500); steps_ < last;) step();
+
+  note("the faults stop");
+  clients_on_ = faults_on_ = false;
+  is_bus_down_ = false;
+  orphans_.clear();
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i]->is_stopped) resume(*nodes_[i]);
+    if (nodes_[i]->is_dead) boot(i);
+  }
+  const auto deadline = clock_->now() + quiet_max;
+  std::size_t quiet_steps = 0;
+  while (!is_at_rest()) {
+    if (clock_->now() > deadline || quiet_steps > quiet_steps_max) {
+      violations_.push_back("not at rest " + std::to_string(quiet_max.count()) + " s after the last fault");
+      break;
+    }
+    for (int left = 40; left > 0; --left) step();
+    quiet_steps += 40;
+  }
+  report r;
+  judge(r);
+  end();
+  r.violations = violations_;
+  r.trace = std::move(trace_);
+  r.trace_hash = hash_;
+  r.steps = steps_;
+  r.faults = faults_;
+  return r;
+}
+
+void world::judge(report& r) {
+  const auto dump = storage::memory::dump(*db_);
+  std::size_t failed = 0;
+  for (const auto& s : dump.sessions) {
+    auto& log = history_.logs[s.session.str()];
+    for (const auto& c : s.commands) log.commands.push_back({c.row.seq.value, c.row.type, c.row.data});
+    for (const auto& u : s.updates) {
+      log.updates.push_back({u.seq.value, u.command.value, u.type, u.data});
+      failed += u.type == engine::update_type::command_failed ? 1 : 0;
+      if (u.type != "sent") continue;
+      const auto& data = s.commands[static_cast<std::size_t>(u.command.value - 1)].row.data;
+      const auto n = std::stoll(data.substr(data.find(':') + 1));
+      history_.sends.push_back({s.session.str(), forwards_[data], "add", ledger::number(n + ledger::forwarded)});
+    }
+    for (auto& text : compare_with_model(s)) violations_.push_back("model: " + std::move(text));
+    if (s.retry) violations_.push_back(s.session.str() + ": a row of retries is left of command " +
+                                       std::to_string(s.retry->command.value));
+    r.commands += s.commands.size();
+  }
+  if (failed != dump.dead_letters.size())
+    violations_.push_back(std::to_string(failed) + " commands failed, " + std::to_string(dump.dead_letters.size()) +
+                          " dead letters");
+  for (const auto& v : checker::check(history_))
+    violations_.push_back(std::string(checker::to_string(v.broken)) + ": " + v.text);
+  for (const auto& b : boots_) {
+    // Locks keep turns apart; the fence is the second line and should have nothing to do.
+    if (b->counters.turns_fenced != 0) violations_.push_back(b->name + ": a turn was fenced");
+    r.turns += b->counters.turns;
+    r.turns_aborted += b->counters.turns_aborted;
+    r.takeovers += b->counters.shards_taken_over;
+    r.lost_wakes_found += b->counters.lost_wakes_found;
+  }
+}
+
+report simulate(const options& o) { return world{o}.run(); }
+
+std::string to_string(deliberate_bug bug) {
+  switch (bug) {
+    case deliberate_bug::none: return "none";
+    case deliberate_bug::publish_before_commit: return "publish_before_commit";
+    case deliberate_bug::ack_before_commit: return "ack_before_commit";
+    case deliberate_bug::folded_claim: return "folded_claim";
+    case deliberate_bug::no_lock: return "no_lock";
+    case deliberate_bug::lost_send: return "lost_send";
+    case deliberate_bug::doubled_submit: return "doubled_submit";
+    case deliberate_bug::reversed_fetch: return "reversed_fetch";
+    case deliberate_bug::silent_commit_failure: return "silent_commit_failure";
+    case deliberate_bug::no_sweep: return "no_sweep";
+    case deliberate_bug::cursor_off_by_one: return "cursor_off_by_one";
+    case deliberate_bug::trusting_follower: return "trusting_follower";
+  }
+  return "?";
+}
+
+}  // namespace rowcall::simulation
