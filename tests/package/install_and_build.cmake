@@ -15,7 +15,7 @@ file(GLOB_RECURSE installed RELATIVE "${prefix}/include" "${prefix}/include/*")
 set(private ${installed})
 list(FILTER private INCLUDE REGEX "(^|/)internal/")
 if(private)
-  message(FATAL_ERROR "private headers were installed: ${private}")
+  message(FATAL_ERROR "private headers were installed, or none at all: ${private}")
 endif()
 run_step("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${build}" -G Ninja "-DCMAKE_PREFIX_PATH=${prefix}"
   "-DCMAKE_BUILD_TYPE=${BUILD_TYPE}" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS=${FLAGS}")

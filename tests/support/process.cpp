@@ -15,13 +15,16 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/servers.hpp"
 
 namespace rowcall::support {
 
@@ -52,6 +55,33 @@ std::string resolved(const std::string& program) {
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   throw std::runtime_error(program + " is not installed; run tools/setup/packages");
+}
+
+/// Removes at the end of the process what make_directory has made.
+class directories {
+ public:
+  directories() = default;
+  ~directories() {
+    std::error_code ignored;  // what can not be removed stays in /tmp
+    for (const auto& [path, process] : paths_) {
+      // A fork's child that ends with exit() has its parent's list as well.
+      if (process == ::getpid()) std::filesystem::remove_all(path, ignored);
+    }
+  }
+  directories(const directories&) = delete;
+  void remember(std::string path) {
+    const std::lock_guard lock{mutex_};
+    paths_.emplace_back(std::move(path), ::getpid());
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<std::string, pid_t>> paths_;
+};
+
+directories& directories_of_this_process() {
+  static directories all;
+  return all;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
@@ -179,9 +209,12 @@ int free_port() {
 }
 
 std::string make_directory() {
-  std::string path = "/tmp/rowcall-test-XXXXXX";
-  if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("can not make a directory in /tmp");
+  // Below the shared servers' folder, where there is one: what a killed test leaves goes with them.
+  const auto shared = shared_server_value_or_empty("BASE");
+  std::string path = shared.empty() ? "/tmp/rowcall-test-XXXXXX" : shared + "/test-XXXXXX";
+  if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("can not make the directory " + path);
   ::chmod(path.c_str(), 0755);
+  directories_of_this_process().remember(path);
   return path;
 }
 

@@ -54,7 +54,7 @@ void run_to_end(std::vector<std::string> argv, process::options how,
 /// A TCP port of 127.0.0.1 that nobody listens on, from below the ephemeral range, so that it stays free over a restart.
 int free_port();
 
-/// A new directory /tmp/rowcall-test-<random>: short enough for a unix socket's path. 0755.
+/// A new directory below /tmp, short enough for a unix socket's path, 0755. Removed when the process ends.
 std::string make_directory();
 
 /// The last lines of a file, for messages.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/support/database.hpp"
 #include "tests/support/servers.hpp"
@@ -41,14 +42,34 @@ TEST(process, a_child_does_not_outlive_its_object) {
 }
 
 TEST(process, run_to_end_tells_what_a_failing_command_printed) {
-  const auto directory = make_directory();
   try {
-    run_to_end({"sh", "-c", "echo the reason; exit 3"}, {.output = directory + "/log"});
+    run_to_end({"sh", "-c", "echo the reason; exit 3"}, {.output = make_directory() + "/log"});
     ADD_FAILURE() << "did not throw";
   } catch (const std::runtime_error& e) {
     EXPECT_NE(std::string{e.what()}.find("the reason"), std::string::npos) << e.what();
   }
-  run_to_end({"rm", "-r", directory}, {});
+}
+
+TEST(make_directory, is_removed_when_the_process_ends) {
+  const auto directory = make_directory();
+  EXPECT_EQ(::access(directory.c_str(), W_OK), 0);
+  // A child that makes one and ends.
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  EXPECT_EXIT(
+      {
+        const auto made = make_directory();
+        if (::write(pipe_ends[1], made.data(), made.size()) != static_cast<ssize_t>(made.size())) ::_exit(1);
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+  char text[200];
+  const auto length = ::read(pipe_ends[0], text, sizeof text);
+  ASSERT_GT(length, 0);
+  const std::string made(text, static_cast<std::size_t>(length));
+  EXPECT_EQ(::access(made.c_str(), F_OK), -1) << made;
+  ::close(pipe_ends[0]);
+  ::close(pipe_ends[1]);
 }
 
 TEST(servers, a_test_without_servers_fails_and_says_what_to_run) {
