@@ -64,6 +64,8 @@ result<void> validate(const command_request& request, std::size_t data_bytes_max
     const auto& key = *request.idempotency_key;
     if (key.empty() || key.size() > idempotency_key_bytes_max)
       return fail(errc::invalid_argument, "an idempotency key has 1 to 200 bytes");
+    if (key.starts_with("send:") || key.starts_with("redrive:"))
+      return fail(errc::invalid_argument, "idempotency keys that begin with send: or redrive: are the engine's own");
     if (key.find('\0') != std::string::npos || !is_valid_utf8(key))
       return fail(errc::invalid_argument, "an idempotency key is UTF-8 without NUL");
   }

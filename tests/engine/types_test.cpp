@@ -119,6 +119,10 @@ TEST(validate_request, refuses_a_bad_idempotency_key) {
     r.idempotency_key = key;
     EXPECT_NE(error_of(r), "no error") << key;
   }
+  for (const char* key : {"send:user-ann/7/0", "redrive:1"}) {
+    r.idempotency_key = key;
+    EXPECT_FALSE(validate(r)) << "the engine's own: " << key;
+  }
   r.idempotency_key = std::string(200, 'k');
   EXPECT_EQ(error_of(r), "no error");
 }
