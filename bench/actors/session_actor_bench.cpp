@@ -14,7 +14,7 @@ class echo_system {
  public:
   session_actor spawn(std::size_t index) {
     const auto id = engine::session_id::parse(bench::session_name(index)).value();
-    return system_.spawn(session, id, modules_.find("echo"), session_config_);
+    return system_.spawn<caf::lazy_init>(session, id, modules_.find("echo"), session_config_);
   }
   void wait_all_ended() { system_.registry().await_running_count_equal(0); }
   caf::actor_system& get() { return system_; }
