@@ -109,12 +109,6 @@ class processor {
 
 }  // namespace
 
-std::string session_name(std::size_t index) { return "echo-s" + std::to_string(index); }
-
-std::string command_data(std::size_t session_index) {
-  return "{\"chat_id\":\"s" + std::to_string(session_index) + "\",\"text\":\"" + std::string(80, 'x') + "\",\"sender\":\"u\"}";
-}
-
 void reset(const std::string& url) {
   pqxx::connection c(url);
   pqxx::nontransaction t(c);

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/work.hpp"
+
 /// What PostgreSQL itself can do with the same rows, measured in the same run as the engine. No actors, no bus, no JSON.
 namespace rowcall::bench {
 
@@ -12,10 +14,6 @@ struct work {
   std::size_t sessions = 1'000;
   std::size_t commands = 200'000;
 };
-
-std::string session_name(std::size_t index);
-/// `{"chat_id":"s17","text":"<80 bytes>","sender":"u"}`
-std::string command_data(std::size_t session_index);
 
 /// Empties the logs and stores the commands of W, round robin over the sessions.
 void fill(const std::string& url, const work& w);

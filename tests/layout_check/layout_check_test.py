@@ -26,6 +26,7 @@ SOUND = {
     "client/follower.cpp": '#include "engine/types.hpp"\n',
     "actors/session_actor.cpp": '#include <caf/all.hpp>\n#include "engine/types.hpp"\n',
     "tools/rowcall/main.cpp": '#include "actors/session_actor.hpp"\n#include "bus/nats_bus.hpp"\n',
+    "bench/storage/postgres/internal/link_bench.cpp": '#include <benchmark/benchmark.h>\n#include "storage/postgres/internal/link.hpp"\n',
     "tests/storage/postgres/link_pg_test.cpp": '#include <gtest/gtest.h>\n#include "storage/postgres/internal/link.hpp"\n',
 }
 
