@@ -49,14 +49,14 @@ void expect_range_kept(std::uint64_t first, std::uint64_t count) {
   for (auto seed = first; seed < first + count && !testing::Test::HasFailure(); ++seed) expect_kept(seed);
 }
 
-constexpr std::uint64_t seeds_per_test = 400;
+constexpr std::uint64_t seeds_per_test = 150;
 class seeds : public testing::TestWithParam<std::uint64_t> {};
 TEST_P(seeds, keep_the_promise) { expect_range_kept(1 + GetParam() * seeds_per_test, seeds_per_test); }
 INSTANTIATE_TEST_SUITE_P(simulation, seeds, testing::Range<std::uint64_t>(0, 6));
 
-/// Seeds that once failed: each with what it had found.
+/// 1 and 4: a faulty and a calm run; 109: once ended the simulation itself (a node booted while another one waited).
 TEST(simulation, kept_seeds_keep_the_promise) {
-  for (const std::uint64_t seed : {1, 4}) expect_kept(seed);
+  for (const std::uint64_t seed : {1, 4, 109}) expect_kept(seed);
 }
 
 TEST(simulation, seeds_asked_for_keep_the_promise) {
@@ -112,7 +112,7 @@ TEST_P(bugs, are_found) {
 }
 INSTANTIATE_TEST_SUITE_P(simulation, bugs,
                          testing::Values(deliberate_bug::publish_before_commit, deliberate_bug::ack_before_commit,
-                                         deliberate_bug::folded_claim, deliberate_bug::no_lock, deliberate_bug::lost_send,
+                                         deliberate_bug::no_lock, deliberate_bug::lost_send,
                                          deliberate_bug::doubled_submit, deliberate_bug::reversed_fetch,
                                          deliberate_bug::silent_commit_failure, deliberate_bug::no_sweep,
                                          deliberate_bug::cursor_off_by_one, deliberate_bug::trusting_follower),

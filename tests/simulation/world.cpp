@@ -65,11 +65,11 @@ bool world::strikes(double probability, std::string_view fault, const std::strin
 /// A node that is stopped while it waits goes on only when it has been resumed.
 void world::pause(const std::string& name) {
   if (depth_ >= pause_depth_max || !happens(0.3)) return;
+  auto& self = **std::find_if(boots_.begin(), boots_.end(), [&](const auto& b) { return b->name == name; });
   ++depth_;
   for (auto left = below(25); left > 0; --left) step();
-  const auto self = std::find_if(boots_.begin(), boots_.end(), [&](const auto& b) { return b->name == name; });
-  for (int left = 60; (*self)->is_stopped && left > 0; --left) step();
-  if ((*self)->is_stopped) resume(**self);
+  for (int left = 60; self.is_stopped && left > 0; --left) step();
+  if (self.is_stopped) resume(self);
   --depth_;
 }
 
