@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 #include "bus/internal/callback_gate.hpp"
 #include "bus/internal/nats_connection.hpp"
@@ -35,6 +37,7 @@ constexpr int notices_pending_bytes_max = 8 * 1024 * 1024;
 constexpr milliseconds overflow_interval_min{100};
 constexpr milliseconds connected_flush_timeout{1'000};
 constexpr milliseconds callbacks_wait_max{5'000};
+constexpr std::size_t completed_kept_max = 64;
 /// Keeps a notice below the server's max_payload (1 MiB by default), whatever the configuration says.
 constexpr std::size_t inline_updates_bytes_limit = 512 * 1024;
 
@@ -52,9 +55,17 @@ struct topic {
   /// nats.c still delivers what had piled up, and on the thread that serves other topics too: dropped unread.
   std::atomic<bool> is_ended{false};
 
+  bool tells_completion = false;  ///< delivery::complete will be called
+
+  /// Our reference is given up only well after the completion: nats.c's delivery thread reads the subscription once more
+  /// behind the last message, and with ours gone it may read freed memory (seen as a crash, about once in a hundred thousand
+  /// unsubscribes under load).
   void end() {
     is_ended = true;
-    natsSubscription_Destroy(subscription);
+    if (tells_completion)
+      natsSubscription_Unsubscribe(subscription);
+    else
+      natsSubscription_Destroy(subscription);
   }
 };
 
@@ -71,6 +82,7 @@ struct registry {
   std::mutex deliveries_mutex;
   std::condition_variable deliveries_changed;
   std::size_t deliveries_open = 0;  ///< subscriptions of which nats.c may still call back
+  std::deque<natsSubscription*> completed;  ///< not called back any more, the oldest first; destroyed with a delay
 
   connected_gates connected;
 
@@ -125,9 +137,18 @@ struct delivery {
   static void complete(void* closure) {
     const std::unique_ptr<delivery> d{static_cast<delivery*>(closure)};
     const auto shared = d->shared;
-    const std::lock_guard lock{shared->deliveries_mutex};
-    --shared->deliveries_open;
-    shared->deliveries_changed.notify_all();
+    natsSubscription* oldest = nullptr;
+    {
+      const std::lock_guard lock{shared->deliveries_mutex};
+      shared->completed.push_back(d->to->subscription);
+      if (shared->completed.size() > completed_kept_max) {
+        oldest = shared->completed.front();
+        shared->completed.pop_front();
+      }
+      --shared->deliveries_open;
+      shared->deliveries_changed.notify_all();
+    }
+    natsSubscription_Destroy(oldest);
   }
 };
 
@@ -167,6 +188,7 @@ class nats_bus final : public engine::bus {
     latency_.reset();
     std::unique_lock lock{shared_->deliveries_mutex};
     shared_->deliveries_changed.wait_for(lock, callbacks_wait_max, [&] { return shared_->deliveries_open == 0; });
+    for (auto* s : std::exchange(shared_->completed, {})) natsSubscription_Destroy(s);
   }
 
   void publish(std::span<const wake> wakes) override {
@@ -299,8 +321,10 @@ class nats_bus final : public engine::bus {
       ++shared_->deliveries_open;
     }
     natsSubscription_SetPendingLimits(t->subscription, pending_max, pending_bytes_max);
+    t->tells_completion = true;
     if (natsSubscription_SetOnCompleteCB(t->subscription, &delivery::complete, held) != NATS_OK) {
       // Closed meanwhile: nobody will say when its last callback is over, so the closure has to stay.
+      t->tells_completion = false;
       const std::lock_guard lock{shared_->deliveries_mutex};
       --shared_->deliveries_open;
     }
