@@ -15,6 +15,7 @@ struct metrics {
   counter shards_taken_over = 0, sessions_skipped = 0;
   counter sweeps = 0, sweeps_failed = 0, lost_wakes_found = 0;
   counter store_reconnects = 0;
+  counter cleanup_chunks = 0, cleanup_commands = 0, cleanup_updates = 0, cleanup_snapshots = 0;  ///< by retention: rows removed
   std::atomic<std::int64_t> sessions_known = 0, sessions_ready = 0, sessions_held = 0, turns_open = 0;
   std::atomic<bool> is_store_connected = false;
 };
