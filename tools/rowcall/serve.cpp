@@ -10,8 +10,10 @@
 #include <thread>
 
 #include "actors/engine_node.hpp"
+#include "storage/postgres/incarnation.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
+#include "tools/rowcall/service_notice.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -37,8 +39,16 @@ actors::node_config node_config_of(const serve_options& o) {
   return c;
 }
 
-storage::postgres::store_config turn_store_config_of(const global_options& global, const serve_options& o) {
+/// Of all stores of this engine: what its actors remember is of this incarnation of the database.
+storage::postgres::store_config engine_store_config_of(const global_options& global, const std::string& incarnation) {
   auto c = store_config_of(global.connection, "serve");
+  c.incarnation = incarnation;
+  return c;
+}
+
+storage::postgres::store_config turn_store_config_of(const global_options& global, const std::string& incarnation,
+                                                     const serve_options& o) {
+  auto c = engine_store_config_of(global, incarnation);
   c.transaction_timeout = o.transaction_timeout;
   c.statement_timeout = o.statement_timeout;
   return c;
@@ -69,6 +79,7 @@ engine::result<void> await_database(const global_options& global, stop_signal& s
     auto checked = check_database(global.connection);
     if (checked || checked.error().code != engine::errc::unavailable) return checked;
     spdlog::warn("{} Trying again.", checked.error().message);
+    tell_service_manager("STATUS=waiting for the database");
     if (stop.wait_for(wait)) return {};
   }
 }
@@ -108,10 +119,13 @@ void report_until_stopped(const actors::engine_node& node, stop_signal& stop) {
     const bool ready = node.is_ready();
     if (ready == was_ready) continue;
     was_ready = ready;
-    if (ready)
+    if (ready) {
       spdlog::info("ready");
-    else
+      tell_service_manager("READY=1\nSTATUS=serving");
+    } else {
       spdlog::warn("not ready: the database can not be reached; reconnecting");
+      tell_service_manager("STATUS=the database can not be reached; reconnecting");
+    }
   }
 }
 
@@ -124,15 +138,17 @@ exit_code run(const global_options& global, const serve_options& options, engine
   stop_signal stop;
   if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
   if (stop.is_stopped()) return exit_code::ok;
+  const auto incarnation = storage::postgres::read_incarnation(store_config_of(global.connection, "serve"));
+  if (!incarnation) return fail_with(incarnation.error());
   auto bus = open_bus(global.connection, "serve");
   if (!bus) return fail_with(bus.error());
 
   std::atomic<bool> has_died{false};
   actors::node_ports ports;
   ports.make_turn_store = [&] {
-    return storage::postgres::make_turn_store(turn_store_config_of(global, options), config.node);
+    return storage::postgres::make_turn_store(turn_store_config_of(global, *incarnation, options), config.node);
   };
-  ports.nodes = storage::postgres::make_node_store(store_config_of(global.connection, "serve"));
+  ports.nodes = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
   ports.bus = bus->get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
@@ -153,6 +169,7 @@ exit_code run(const global_options& global, const serve_options& options, engine
   report_until_stopped(node, stop);
 
   spdlog::info("stopping");
+  tell_service_manager("STOPPING=1");
   const stop_bound bound{options.stop_timeout + milliseconds{1'000}};
   const bool in_time = node.stop(options.stop_timeout);
   if (!in_time) spdlog::warn("not everything ended in time; the database recovers what was open");
