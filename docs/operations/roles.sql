@@ -15,9 +15,10 @@
 --
 -- `rowcall migrate`, `cleanup`, `dead redrive`, `dead drop` and `restored` are the owner's.
 --
--- Functions run with the rights of their caller (there is no SECURITY DEFINER), so that anybody may be allowed to call them: what
--- counts are the tables. What a submitter could do with bare INSERTs of its own is to choose a seq, for its own damage: a seq
--- that is taken is refused by the primary key, and time and transaction are given by the database.
+-- Functions run with the rights of their caller, so that anybody may be allowed to call them (the few that do not have a fixed
+-- search_path, and say why): what counts are the tables. What a submitter could do with bare INSERTs of its own is to choose a
+-- seq: one that is taken is refused by the primary key, a later one leaves a gap in the commands of that session. Time and
+-- transaction are given by the database.
 
 \set ON_ERROR_STOP on
 BEGIN;
@@ -60,5 +61,17 @@ GRANT SELECT ON rowcall.kinds TO rowcall_submitter;
 GRANT SELECT ON rowcall.update_log, rowcall.snapshots, rowcall.updates TO rowcall_follower;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA rowcall TO rowcall_reader;
+
+-- Of migrations that this database may not have yet.
+DO $$
+BEGIN
+    IF to_regclass('rowcall.admission') IS NOT NULL THEN
+        GRANT SELECT, INSERT, UPDATE ON rowcall.admission TO rowcall_engine;
+        GRANT SELECT ON rowcall.admission TO rowcall_submitter;
+    END IF;
+    IF to_regprocedure('rowcall.set_overload(integer)') IS NOT NULL THEN
+        GRANT EXECUTE ON FUNCTION rowcall.set_overload(integer) TO rowcall_engine;
+    END IF;
+END $$;
 
 COMMIT;
