@@ -56,10 +56,13 @@ WHERE s.session_id >= 'chat-' AND s.session_id < 'chat.'
 def count_page(connection, chat):
     """Counts the next page of a chat in one transaction. True when there may be more."""
     with connection, connection.cursor() as cursor:  # COMMIT at the end, ROLLBACK after an exception
-        cursor.execute("INSERT INTO analytics.cursors (chat_id) VALUES (%s) ON CONFLICT DO NOTHING", (chat,))
         # Another analytics that counts this chat waits here, and then reads on from where this one ended.
         cursor.execute("SELECT seq FROM analytics.cursors WHERE chat_id = %s FOR UPDATE", (chat,))
-        (position,) = cursor.fetchone()
+        row = cursor.fetchone()
+        if row is None:  # a new chat
+            cursor.execute("INSERT INTO analytics.cursors (chat_id) VALUES (%s) ON CONFLICT DO NOTHING", (chat,))
+            return True
+        (position,) = row
         cursor.execute("SELECT seq, type, created_at FROM rowcall.updates_after(%s, %s, %s)", (chat, position, PAGE))
         page = cursor.fetchall()
         if not page:

@@ -56,6 +56,29 @@ TEST_F(bot_e2e_test, a_bot_that_is_killed_again_and_again_answers_each_message_o
   EXPECT_EQ(d.value(with_answers(1)), std::to_string(rounds * messages));
 }
 
+TEST_F(bot_e2e_test, a_bot_that_died_between_following_and_submitting_loses_nothing) {
+  auto bot = start_bot();
+  ASSERT_TRUE(becomes("SELECT count(*) FROM rowcall.members WHERE user_id = 'parrot'", "1"))
+      << support::tail_of(output);
+  ASSERT_TRUE(drained(d));
+  support::sql_connection in_the_way(d.database_url);
+  in_the_way.query("BEGIN; SELECT rowcall.lock_submit_bucket('user-parrot')");
+  post(20);
+  const std::string its_submit =
+      " FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+  ASSERT_TRUE(becomes("SELECT count(*)" + its_submit, "1")) << support::tail_of(output);
+  bot.kill9();
+  // Left alone, the server would still carry out what it was asked for.
+  d.sql("SELECT pg_terminate_backend(pid)" + its_submit);
+  ASSERT_TRUE(becomes("SELECT count(*)" + its_submit, "0"));
+  in_the_way.query("COMMIT");
+  EXPECT_EQ(d.value(answers), "0");
+  bot = start_bot();
+  ASSERT_TRUE(becomes(answers, "20")) << support::tail_of(output);
+  ASSERT_TRUE(drained(d));
+  EXPECT_EQ(d.value(with_answers(1)), "20");
+}
+
 TEST_F(bot_e2e_test, a_bot_that_died_between_submitting_and_writing_its_position_answers_nothing_twice) {
   auto bot = start_bot();
   ASSERT_TRUE(becomes("SELECT count(*) FROM rowcall.members WHERE user_id = 'parrot'", "1"))
