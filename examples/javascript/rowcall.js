@@ -18,7 +18,7 @@ import pg from 'pg';
 const PAGE = 500; // updates read at once
 const POLL_MS = 1000; // how long a lost notice can go unnoticed
 const RETRY_MS = 500; // between two attempts to reach a server
-const FLUSH_MS = 2000; // how long NATS is waited for; what is missed then is found by polling
+const FLUSH_MS = 1000; // how long NATS is waited for; what is missed then is found by polling
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
