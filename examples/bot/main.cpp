@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <string>
 
 #include "client/follower.hpp"
 #include "examples/bot/bot.hpp"
@@ -34,6 +35,10 @@ int run(example::bot::identity who, const std::string& file) {
   set_from_environment(options.subject_prefix, "ROWCALL_SUBJECT_PREFIX");
 
   tools::stop_signal signal;
+  if (const auto checked = tools::check_database(options); !checked) {
+    std::fprintf(stderr, "bot: %s\n", checked.error().message.c_str());
+    return 1;
+  }
   auto bus = tools::open_bus(options, "bot").value();
   const auto config = tools::store_config_of(options, "bot");
   std::vector<std::unique_ptr<engine::command_store>> stores;
@@ -80,6 +85,10 @@ int main(int argc, char** argv) try {
   const auto room = rowcall::engine::session_id::parse(argv[2]);
   if (!room || room->kind() != "chat") {
     std::fprintf(stderr, "bot: a room is called chat-<name>, not %s\n", argv[2]);
+    return 2;
+  }
+  if (const auto user = rowcall::engine::session_id::parse(std::string{"user-"} + argv[1]); !user) {
+    std::fprintf(stderr, "bot: the name '%s': %s\n", argv[1], user.error().message.c_str());
     return 2;
   }
   return run({argv[1], *room}, argv[3]);
