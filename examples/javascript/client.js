@@ -53,6 +53,10 @@ if (!Object.hasOwn(actions, action ?? '') || rest.length !== actions[action][1])
   console.error(usage);
   process.exit(2);
 }
+if (!process.env.ROWCALL_DATABASE_URL) {
+  console.error('ROWCALL_DATABASE_URL is not set (after ./run --stay:  set -a; . .run/env; set +a)');
+  process.exit(2);
+}
 const client = new Client({
   databaseUrl: process.env.ROWCALL_DATABASE_URL,
   natsUrl: process.env.ROWCALL_NATS_URL ?? 'nats://127.0.0.1:4222',

@@ -43,6 +43,7 @@ export class Client {
   #nats; // a promise: it is connected when it resolves, and stays so through reconnects
   #prefix;
   #inboxes = new Set();
+  #isAway = false; // so that an outage is told once
 
   constructor({ databaseUrl, natsUrl, prefix = 'rowcall' }) {
     this.#prefix = prefix;
@@ -101,6 +102,7 @@ export class Client {
           [[session], [type], [JSON.stringify(data)], [key]],
         );
         connection.release();
+        this.#tell(null);
         const [{ seq, outcome }] = rows;
         if (seq === null) throw new Refused(outcome);
         this.#wake(session, seq); // only now: an engine that hears of a command must find it
@@ -109,6 +111,7 @@ export class Client {
         if (error instanceof Refused) throw error;
         connection?.release(error);
         if (!isLost(error) || (isInDoubt && key === null) || Date.now() >= deadline) throw error;
+        this.#tell(error);
         await pause(RETRY_MS);
       }
     }
@@ -205,11 +208,20 @@ export class Client {
   /** The rows, or null while the database is away. */
   async #read(sql, values) {
     try {
-      return (await this.#pool.query(sql, values)).rows;
+      const { rows } = await this.#pool.query(sql, values);
+      this.#tell(null);
+      return rows;
     } catch (error) {
-      if (isLost(error)) return null;
-      throw error;
+      if (!isLost(error)) throw error;
+      this.#tell(error);
+      return null;
     }
+  }
+
+  #tell(error) {
+    // The reasons of several addresses that were tried come without a message of their own.
+    if (error && !this.#isAway) console.error(`PostgreSQL is away, trying again: ${error.message || error.code}`);
+    this.#isAway = error !== null;
   }
 
   /** Resolves when the server knows of the subscription. Without a server it is made with the first connection. */

@@ -5,7 +5,7 @@
     client.py follow SESSION [--after SEQ] [--count N]
 
 Reads ROWCALL_DATABASE_URL, ROWCALL_NATS_URL and ROWCALL_SUBJECT_PREFIX, as `rowcall` itself does. Exit code: 0, 1 when the command
-was refused, 3 when --wait saw no receipt in time.
+was refused, 2 for wrong arguments, 3 when --wait saw no receipt in time.
 """
 
 import argparse
@@ -63,6 +63,8 @@ def main():
     action.add_argument("--after", type=int, default=0, metavar="SEQ")
     action.add_argument("--count", type=int, default=0, metavar="N", help="stop after N updates (0: never)")
     arguments = parser.parse_args()
+    if "ROWCALL_DATABASE_URL" not in os.environ:
+        parser.error("ROWCALL_DATABASE_URL is not set (after ./run --stay:  set -a; . .run/env; set +a)")
     client = Client(
         os.environ["ROWCALL_DATABASE_URL"],
         os.environ.get("ROWCALL_NATS_URL", "nats://127.0.0.1:4222"),

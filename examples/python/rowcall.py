@@ -9,6 +9,7 @@ One thread, one session followed at a time. PostgreSQL or NATS may go away and c
 """
 
 import json
+import logging
 import time
 from collections import namedtuple
 
@@ -40,6 +41,8 @@ class Client:
         self._nats_url = nats_url
         self._prefix = prefix
         self._connection = None
+        self._log = logging.getLogger("rowcall")
+        self._is_away = {"PostgreSQL": False, "NATS": False}  # so that an outage is told once
         self._nats = None
         self._nats_retry_at = 0.0
         self._nats_connects = 0
@@ -53,6 +56,11 @@ class Client:
             pass
         self._drop_nats()
         self._drop_database()
+
+    def _tell(self, server, error):
+        if error is not None and not self._is_away[server]:
+            self._log.warning("%s is away, trying again: %s", server, str(error).strip())
+        self._is_away[server] = error is not None
 
     # ------------------------------------------------------------ submit
 
@@ -75,8 +83,8 @@ class Client:
                     )
                     seq, outcome = cursor.fetchone()
                 break
-            except LOST:
-                self._drop_database()
+            except LOST as error:
+                self._drop_database(error)
                 if (is_in_doubt and key is None) or time.monotonic() >= deadline:
                     raise
                 time.sleep(RETRY_SECONDS)
@@ -91,8 +99,8 @@ class Client:
             nats = self._connected_nats()
             if nats:
                 nats.publish(f"{self._prefix}.wake.{session}", json.dumps({"last": seq}).encode())
-        except OSError:
-            self._drop_nats()
+        except OSError as error:
+            self._drop_nats(error)
 
     # ------------------------------------------------------------ follow
 
@@ -163,9 +171,11 @@ class Client:
             # submit_batch insists on it, and reading must not leave a transaction open.
             connection.set_session(isolation_level=psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED, autocommit=True)
             self._connection = connection
+            self._tell("PostgreSQL", None)
         return self._connection
 
-    def _drop_database(self):
+    def _drop_database(self, error=None):
+        self._tell("PostgreSQL", error)
         if self._connection is not None:
             try:
                 self._connection.close()
@@ -179,8 +189,8 @@ class Client:
             with self._database().cursor() as cursor:
                 cursor.execute(sql, arguments)
                 return cursor.fetchall()
-        except LOST:
-            self._drop_database()
+        except LOST as error:
+            self._drop_database(error)
             return None
 
     def _updates_after(self, session, position):
@@ -201,11 +211,13 @@ class Client:
                     self._nats.subscribe(subject)
                 self._nats.flush()
                 self._nats_connects += 1
-            except OSError:
-                self._drop_nats()
+                self._tell("NATS", None)
+            except OSError as error:
+                self._drop_nats(error)
         return self._nats
 
-    def _drop_nats(self):
+    def _drop_nats(self, error=None):
+        self._tell("NATS", error)
         if self._nats is not None:
             self._nats.close()
         self._nats = None
@@ -220,8 +232,8 @@ class Client:
             if nats:
                 nats.subscribe(subject)
                 nats.flush()
-        except OSError:
-            self._drop_nats()
+        except OSError as error:
+            self._drop_nats(error)
 
     def _next_notice(self, timeout):
         """A notice, or None when none came within `timeout` seconds."""
@@ -235,8 +247,8 @@ class Client:
             if message:
                 return json.loads(message[1])
             nats.ping()
-        except OSError:
-            self._drop_nats()
+        except OSError as error:
+            self._drop_nats(error)
         except ValueError:
             pass  # no notice of ours
         return None

@@ -29,12 +29,13 @@ struct printed {
   }
 };
 
-/// All complete lines of a file.
+/// All complete lines of a file, but for what is said to people (stderr goes there as well).
 std::vector<printed> lines_of(const std::string& file) {
   std::ifstream in(file);
   std::vector<printed> all;
   engine::json::parser parser;
   for (std::string line; std::getline(in, line) && !in.eof();) {
+    if (!line.starts_with('{')) continue;
     const auto o = parser.parse_object(line);
     if (!o) throw std::runtime_error("no JSON object: " + line);
     printed p;
