@@ -139,6 +139,19 @@ TEST_F(engine_e2e_test, cleanup_under_load_takes_nothing_that_is_needed) {
   EXPECT_EQ(r.seen(id("echo-0")).back().seq.value, 1'001) << "seq goes on after the cleanup";
 }
 
+TEST_F(engine_e2e_test, no_row_of_the_logs_is_ever_updated_or_deleted) {
+  engine_process engine(d);
+  engine.wait_ready();
+  submit_many(5'000, 50);
+  ASSERT_TRUE(drained(d));
+  // What a backend has counted is there for certain when it has ended.
+  engine.process().signal(SIGTERM);
+  ASSERT_EQ(engine.process().wait(15s), 0) << engine.log();
+  const std::string logs = " FROM pg_stat_user_tables WHERE relname IN ('command_log', 'update_log', 'sessions')";
+  EXPECT_TRUE(eventually(20s, [&] { return d.value("SELECT sum(n_tup_ins)" + logs) == "10050"; }));
+  EXPECT_EQ(d.value("SELECT sum(n_tup_upd + n_tup_del + n_dead_tup)" + logs), "0");
+}
+
 TEST_F(engine_e2e_test, the_chat_tables_equal_the_log) {
   engine_process engine(d);
   engine.wait_ready();
