@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -233,7 +234,33 @@ class clock {
 
 enum class log_level { debug, info, warning, error };
 
-/// Where a component reports to the operator. Thread-safe. Never carries a command's data.
-using log_sink = std::function<void(log_level, std::string_view)>;
+/// What a line is about. Views: valid during the call.
+struct log_fields {
+  std::string_view event;    ///< a stable name ("turn_aborted"); a flood of lines with the same one is cut short
+  std::string_view session;  ///< empty: about no session
+  command_seq command;       ///< 0: about no command
+  std::string_view detail;   ///< may quote a command's data: only for an operator who asked for it
+};
+
+/// Where a component reports to the operator. Thread-safe. The text never carries a command's data.
+class log_sink {
+ public:
+  log_sink() = default;  ///< silent
+  /// From void(log_level, text, const log_fields&), or from void(log_level, text) for whom the text is enough.
+  template <std::invocable<log_level, std::string_view, const log_fields&> F>
+  log_sink(F write) : write_(std::move(write)) {}
+  template <std::invocable<log_level, std::string_view> F>
+  log_sink(F write)
+      : write_([write = std::move(write)](log_level level, std::string_view text, const log_fields&) mutable {
+          write(level, text);
+        }) {}
+
+  void operator()(log_level level, std::string_view text, const log_fields& about = {}) const {
+    if (write_) write_(level, text, about);
+  }
+
+ private:
+  std::function<void(log_level, std::string_view, const log_fields&)> write_;
+};
 
 }  // namespace rowcall::engine
