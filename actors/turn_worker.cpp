@@ -65,8 +65,10 @@ void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
   auto& st = self->state;
   st.store->abandon();
   forget_all(self, *t);
-  const bool is_transient = engine::is_transient(why.code);
-  const bool is_connection = why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
+  // Superseded: the node actor ends the process. The work is not to blame.
+  const bool is_superseded = why.code == engine::errc::superseded;
+  const bool is_transient = engine::is_transient(why.code) || is_superseded;
+  const bool is_connection = is_superseded || why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
                              why.code == engine::errc::unavailable || why.code == engine::errc::timed_out;
   auto& counters = *st.config.counters;
   ++counters.turns_aborted;

@@ -87,7 +87,7 @@ class node_store {
   virtual result<void> sweep(const std::vector<std::string>& kinds,
                              const std::function<bool(std::span<const pending_session>)>& found) = 0;
   /// One chunk of retention: deletes what is processed, older, and below a snapshot; never a session's last update
-  /// or last command.
+  /// or last command. Errors: busy while another process does it.
   virtual result<cleanup_report> cleanup(const cleanup_request& request) = 0;
 };
 
@@ -124,6 +124,7 @@ struct follow_position {
 struct update_page {
   std::vector<update_row> updates;  ///< contiguous from after + 1; shorter than the limit = the end of the log
   bool gone = false;                ///< retention removed after + 1: take the snapshot
+  bool is_ahead = false;            ///< the log ends before `after`: it is not the one that this position is from
 };
 
 struct receipt {
@@ -142,6 +143,8 @@ class update_store {
   /// The session's last update seq; 0 when it has none.
   virtual result<session_cursor> last(const session_id& session) = 0;
   virtual result<receipt> receipt_of(const session_id& session, command_seq command) = 0;
+  /// Changes when an older state of the database was restored: a seq from before means nothing then.
+  virtual result<std::string> incarnation() = 0;
 };
 
 // ---------------------------------------------------------------- store: operation
@@ -171,6 +174,8 @@ class admin_store {
  public:
   virtual ~admin_store() = default;
   virtual result<status_report> status() = 0;
+  /// Every kind that an engine has ever served, sorted.
+  virtual result<std::vector<std::string>> kinds() = 0;
   /// Newest first; resolved ones only when asked for.
   virtual result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) = 0;
   virtual result<dead_letter> dead_letter_of(const session_id& session, command_seq command) = 0;

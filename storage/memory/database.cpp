@@ -430,7 +430,10 @@ std::vector<update_page> database::updates_after(std::span<const follow_position
   for (const auto& p : positions) {
     auto& page = pages.emplace_back();
     const auto* s = find(p.session);
-    if (s == nullptr || s->updates.empty()) continue;
+    if (s == nullptr || s->updates.empty() || s->updates.rbegin()->first < p.after) {
+      page.is_ahead = p.after.value > 0;
+      continue;
+    }
     page.gone = s->updates.begin()->first > p.after.next();
     if (page.gone) continue;
     for (auto u = s->updates.upper_bound(p.after); u != s->updates.end() && page.updates.size() < limit; ++u)
@@ -467,6 +470,11 @@ receipt database::receipt_of(const session_id& session, command_seq command) {
 }
 
 // ---------------------------------------------------------------- operation
+
+std::vector<std::string> database::kinds() {
+  const std::lock_guard lock{mutex_};
+  return {kinds_.begin(), kinds_.end()};
+}
 
 status_report database::status() {
   std::lock_guard lock{mutex_};

@@ -96,6 +96,7 @@ class memory_update_store final : public update_store {
   result<receipt> receipt_of(const session_id& session, command_seq command) override {
     return db_->receipt_of(session, command);
   }
+  result<std::string> incarnation() override { return std::string{"memory"}; }
 
  private:
   std::shared_ptr<database> db_;
@@ -106,6 +107,7 @@ class memory_admin_store final : public admin_store {
   explicit memory_admin_store(std::shared_ptr<database> db) : db_(std::move(db)) {}
 
   result<status_report> status() override { return db_->status(); }
+  result<std::vector<std::string>> kinds() override { return db_->kinds(); }
   result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) override {
     return db_->dead_letters(limit, with_resolved);
   }

@@ -7,6 +7,7 @@
 #include "storage/postgres/internal/link.hpp"
 #include "storage/postgres/internal/nodes.hpp"
 #include "storage/postgres/internal/rows.hpp"
+#include "storage/postgres/migrator.hpp"
 #include "storage/postgres/stores.hpp"
 
 namespace rowcall::storage::postgres {
@@ -56,7 +57,7 @@ class node_store final : public engine::node_store {
 
   result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
     const auto name = [](const std::string& k) -> const std::string& { return k; };
-    auto done = link_.exec(call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).str(),
+    auto done = link_.exec(call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).number(migrator::newest()).str(),
                            internal::on_loss::commit);
     if (!done) return tl::make_unexpected(done.error());
     return hold(node);
@@ -70,6 +71,9 @@ class node_store final : public engine::node_store {
     auto beat = link_.exec(sql);
     if (!beat) return tl::make_unexpected(beat.error());
     if (beat->empty()) return fail(errc::not_found, "the node " + node + " has not joined");
+    if (const auto required = internal::number((*beat)[0][1]); required > migrator::newest())
+      return fail(errc::superseded, "the schema has moved past this engine: it needs a binary that knows version " +
+                                        std::to_string(required) + ", this one knows " + std::to_string(migrator::newest()));
     if (auto held = hold(node); !held) return tl::make_unexpected(held.error());
     auto rows = link_.exec(call("node_live").number(dead_after.count()).str());
     if (!rows) return tl::make_unexpected(rows.error());
@@ -108,6 +112,7 @@ class node_store final : public engine::node_store {
                                .str(),
                            internal::on_loss::commit);
     if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty()) return fail(errc::busy, "another process is applying the retention at this moment");
     const auto row = (*rows)[0];
     cleanup_report report;
     report.commands = internal::number(row[1]);

@@ -20,6 +20,9 @@ struct store_config {
   std::chrono::milliseconds statement_timeout{30'000};
   /// A turn with at least this many rows is appended with COPY, a smaller one with one statement in COMMIT's round trip.
   std::size_t copy_rows_min = 64;
+  /// When set: a connection to a database of another incarnation is refused (superseded). For whoever remembers what it
+  /// read: the stores of an engine.
+  std::string incarnation;
 };
 
 std::unique_ptr<engine::turn_store> make_turn_store(store_config config, std::string node);

@@ -135,6 +135,14 @@ void private_postgres::kill9() {
   wait_for_children_to_end();
 }
 
+void private_postgres::replace_data(const std::string& folder) {
+  const auto data = base_ + "/data";
+  std::filesystem::remove_all(data);
+  run_to_end({"cp", "-r", folder, data}, {.output = base_ + "/setup.log"});
+  run_to_end({"chown", "-R", "--reference=" + base_ + "/socket", data}, {.output = base_ + "/setup.log"});
+  run_to_end({"chmod", "0700", data}, {.output = base_ + "/setup.log"});
+}
+
 void private_postgres::freeze() { server_.signal(SIGSTOP); }
 void private_postgres::thaw() { server_.signal(SIGCONT); }
 

@@ -31,6 +31,7 @@ class private_postgres {
   void stop();     ///< fast shutdown: sessions are cut off, what is open is rolled back
   void kill9();    ///< SIGKILL to the postmaster; returns when its children have noticed and ended
   void restart() { stop(), start(); }
+  void replace_data(const std::string& folder);  ///< while it is stopped: the cluster's files become a copy of these
   void freeze();   ///< SIGSTOP to the postmaster: new connections hang, open ones go on
   void thaw();
   [[nodiscard]] pid_t pid() const { return server_.pid(); }

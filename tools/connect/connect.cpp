@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "bus/nats_bus.hpp"
 #include "storage/postgres/migrator.hpp"
 
 namespace rowcall::tools {
@@ -81,13 +80,17 @@ engine::result<void> check_database(const connection_options& options) {
   }
 }
 
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role) {
+bus::nats_config bus_config_of(const connection_options& options, const std::string& role) {
   bus::nats_config config;
   config.url = options.nats_url;
   config.name = "rowcall " + role;
   config.subject_prefix = options.subject_prefix;
   config.connect_timeout = std::min(options.connect_timeout, config.connect_timeout);
-  auto opened = bus::connect_nats(std::move(config));
+  return config;
+}
+
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role) {
+  auto opened = bus::connect_nats(bus_config_of(options, role));
   if (!opened) {
     auto error = opened.error();
     error.message = "cannot use NATS at " + without_password(options.nats_url) + ": " + error.message +

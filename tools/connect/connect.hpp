@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "bus/nats_bus.hpp"
 #include "engine/ports.hpp"
 #include "storage/postgres/stores.hpp"
 
@@ -29,6 +30,9 @@ std::string unreachable_database(const connection_options& options, const std::s
 /// Reaches the database and checks that its schema is the one this binary needs.
 /// Errors: invalid_argument (no database configured), unavailable (not reachable; says what to do), schema_mismatch.
 engine::result<void> check_database(const connection_options& options);
+
+/// The configuration of a bus. `role` ends up in the connection's name.
+bus::nats_config bus_config_of(const connection_options& options, const std::string& role);
 
 /// Connects to NATS in the background: the bus is usable at once and reconnects for ever.
 engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role);

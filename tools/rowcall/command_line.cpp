@@ -22,6 +22,8 @@ struct table {
   top_options top;
   cleanup_options cleanup;
   dead_options dead;
+  doctor_options doctor;
+  restored_options restored;
   serve_options serve;
   demo_options demo;
   chat_options chat;
@@ -53,9 +55,9 @@ void add_global(CLI::App& app, global_options& o) {
 void add_migrate(CLI::App& app, migrate_options& o) {
   auto* sub = app.add_subcommand("migrate", "bring the database schema up to date, or back");
   sub->require_subcommand(0, 1);
-  sub->add_subcommand("up", "apply all missing migrations (also without a word)")->callback([&o] {
-    o.what = migrate_options::direction::up;
-  });
+  auto* up = sub->add_subcommand("up", "apply all missing migrations (also without a word)");
+  up->add_flag("--force", o.force, "also while engines run that do not go with the new schema");
+  up->callback([&o] { o.what = migrate_options::direction::up; });
   auto* down = sub->add_subcommand("down", "undo the last migration; --to VERSION undoes more (this deletes data)");
   down->add_option_function<int>(
           "--to", [&o](int version) { o.target = version; }, "undo everything above this version")
@@ -155,6 +157,16 @@ void add_dead(CLI::App& app, dead_options& o) {
   add("show", "everything about one", dead_options::verb::show);
   add("redrive", "submit it again, as a new command that is linked to it", dead_options::verb::redrive);
   add("drop", "mark it as dealt with", dead_options::verb::drop);
+}
+
+void add_doctor(CLI::App& app) {
+  app.add_subcommand("doctor", "check versions, schema, settings, clocks, connections, engines; says what to do")
+      ->footer(std::string{"Ends with 0 when all is well, 7 when something needs attention, 1 when something is broken.\n\n"} +
+               exit_codes_text);
+}
+
+void add_restored(CLI::App& app) {
+  app.add_subcommand("restored", "to be run once after an older state of the database was restored, before engines start");
 }
 
 void add_serve(CLI::App& app, serve_options& o) {
@@ -260,6 +272,8 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   add_top(app, t.top);
   add_cleanup(app, t.cleanup);
   add_dead(app, t.dead);
+  add_doctor(app);
+  add_restored(app);
   add_chat(app, t.chat);
   add_demo(app, t.demo);
   app.footer(exit_codes_text);
@@ -279,6 +293,8 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   if (name == "top") return with(t.top);
   if (name == "cleanup") return with(t.cleanup);
   if (name == "dead") return with(t.dead);
+  if (name == "restored") return with(t.restored);
+  if (name == "doctor") return with(t.doctor);
   if (name == "chat") return with(t.chat);
   return with(t.demo);
 }

@@ -26,6 +26,7 @@ struct migrate_options {
   enum class direction { up, down, status };
   direction what = direction::up;
   std::optional<int> target;  ///< down: the version to go back to; without one, the last migration is undone
+  bool force = false;         ///< up: also while engines run that do not go with the new schema
 };
 
 struct submit_options {
@@ -65,6 +66,10 @@ struct dead_options {
   std::size_t limit = 100;
   bool all = false;  ///< list: resolved ones as well
 };
+
+struct doctor_options {};
+
+struct restored_options {};
 
 /// Bounds and times of an engine; see actors/engine_node.hpp for what each does.
 struct serve_options {
@@ -110,7 +115,7 @@ struct chat_options {
 struct invocation {
   global_options global;
   std::variant<migrate_options, submit_options, follow_options, status_options, top_options, cleanup_options,
-               dead_options, serve_options, demo_options, chat_options>
+               dead_options, doctor_options, restored_options, serve_options, demo_options, chat_options>
       action;
 };
 

@@ -53,6 +53,7 @@ class database {
 
   // operation
   engine::status_report status();
+  std::vector<std::string> kinds();
   std::vector<engine::dead_letter> dead_letters(std::size_t limit, bool with_resolved);
   engine::result<engine::dead_letter> dead_letter_of(const engine::session_id& session, engine::command_seq command);
   engine::result<engine::command_seq> redrive(const engine::session_id& session, engine::command_seq command);

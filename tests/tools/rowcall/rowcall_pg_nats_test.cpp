@@ -45,6 +45,7 @@ TEST(every_client, says_how_to_migrate_a_database_without_a_schema) {
                                 {"submit", "echo-1", "ping", "{}"},
                                 {"dead", "list"},
                                 {"cleanup", "--older-than", "1d"},
+                                {"restored"},
                                 {"serve"},
                                 {"demo"},
                                 {"chat", "--user", "ann"}}) {
