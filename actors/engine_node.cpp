@@ -46,6 +46,8 @@ engine::result<void> validate(const node_config& c) {
   if (c.sweep_interval < milliseconds{10}) return wrong("the sweep interval must be at least 10 ms");
   if (c.heartbeat_interval < milliseconds{10}) return wrong("the heartbeat interval must be at least 10 ms");
   if (c.dead_after < 2 * c.heartbeat_interval) return wrong("dead-after must be at least two heartbeat intervals");
+  if (c.admission.session_pending_max < 0 || c.admission.pending_max < 0)
+    return wrong("the limits of pending commands must be 0 (none) or more");
   if (c.session.retry.attempts_max < 1) return wrong("the maximum of attempts must be at least 1");
   if (c.session.snapshot_interval_updates < 1) return wrong("the snapshot interval must be at least 1 update");
   return {};
@@ -135,6 +137,7 @@ struct engine_node::impl {
     n.heartbeat_interval = config.heartbeat_interval;
     n.dead_after = config.dead_after;
     n.reconnect_wait_max = config.reconnect_wait_max;
+    n.admission = config.admission;
     n.retention = config.retention;
     n.retention_interval = config.retention_interval;
     n.retention_chunk_rows = config.retention_chunk_rows;

@@ -72,6 +72,11 @@ bool heartbeat(self_pointer self) {
       failed(self, "joining", joined.error());
       return false;
     }
+    // Not being allowed to is no reason not to serve.
+    if (auto set = st.store->set_admission(st.config.admission); !set) {
+      failed(self, "setting the admission limits", set.error());
+      if (engine::is_transient(set.error().code)) return false;
+    }
     st.is_joined = true;
     st.config.is_joined->store(true);
     st.sweep_is_due = true;

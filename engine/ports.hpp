@@ -61,6 +61,15 @@ struct pending_session {
   command_seq processed;  ///< its last processed command
 };
 
+/// Bounds on pending commands, 0 = none. They hold for all engines and submitters of the database.
+struct admission_limits {
+  /// Of one session. Looked at with every 64th of its commands, so up to 63 more may be pending.
+  std::int64_t session_pending_max = 0;
+  /// Of all sessions together, as the sweeps count them: what is submitted until the next sweep comes on top.
+  std::int64_t pending_max = 0;
+  friend bool operator==(const admission_limits&, const admission_limits&) = default;
+};
+
 struct cleanup_request {
   std::chrono::seconds older_than{0};
   std::size_t chunk_rows = 2000;
@@ -86,6 +95,9 @@ class node_store {
   /// `found` is called once or more; the sweep ends early when it returns false.
   virtual result<void> sweep(const std::vector<std::string>& kinds,
                              const std::function<bool(std::span<const pending_session>)>& found) = 0;
+  /// From now on submits beyond the limits are refused as busy (what a turn sends is not). A sweep that ends opens and
+  /// closes the way in by what it has counted.
+  virtual result<void> set_admission(const admission_limits& limits) = 0;
   /// One chunk of retention: deletes what is processed, older, and below a snapshot; never a session's last update
   /// or last command. Errors: busy while another process does it.
   virtual result<cleanup_report> cleanup(const cleanup_request& request) = 0;
@@ -104,6 +116,7 @@ struct submit_receipt {
   command_seq seq;
   /// The row as the log has it, when the store learned it without a cost; for the wake.
   std::shared_ptr<const command_row> row = nullptr;
+  std::chrono::milliseconds retry_after{0};  ///< busy: an estimate of when there is room again
 };
 
 /// One thread at a time. Blocking.

@@ -201,6 +201,10 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--retry-attempts-max", o.retry_attempts_max, 1, 1'000, "attempts before a failing command is parked");
   duration("--retry-base", o.retry_base, "wait before the second attempt; doubled for each further one");
   duration("--retry-wait-max", o.retry_wait_max, "the longest wait between two attempts");
+  count("--session-pending-max", o.session_pending_max, 0, 1'000'000'000,
+        "pending commands of one session beyond which submits are refused as busy (up to 63 more); 0 is no bound");
+  count("--pending-max", o.pending_max, 0, 1'000'000'000,
+        "pending commands of all sessions beyond which submits are refused as busy, counted by the sweep; 0 is no bound");
   duration("--retention", o.retention, "what is processed and older is deleted; 0 keeps everything");
   duration("--retention-interval", o.retention_interval, "how often the retention is applied");
   sub->add_option(

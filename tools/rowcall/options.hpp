@@ -90,6 +90,8 @@ struct serve_options {
   int retry_attempts_max = 10;
   milliseconds retry_base{100};
   milliseconds retry_wait_max{60'000};
+  std::int64_t session_pending_max = 1'000'000;  ///< of one session, 0 = none
+  std::int64_t pending_max = 10'000'000;         ///< of all sessions, 0 = none
   milliseconds retention{0};  ///< 0 = keep everything
   milliseconds retention_interval{10'000};
   milliseconds stop_timeout{10'000};  ///< SIGTERM to exit

@@ -36,6 +36,7 @@ actors::node_config node_config_of(const serve_options& o) {
   c.sweep_interval = o.sweep_interval;
   c.heartbeat_interval = o.heartbeat_interval;
   c.dead_after = o.dead_after;
+  c.admission = {o.session_pending_max, o.pending_max};
   c.retention = std::chrono::duration_cast<std::chrono::seconds>(o.retention);
   c.retention_interval = o.retention_interval;
   return c;
