@@ -99,7 +99,7 @@ class conductor {
     prober_->submit(setup(), steady::now() + 20s);
     audience_.emplace(site_->client_database(), site_->client_nats(), site_->prefix(), options_.seed);
     site_->start_clients();
-    if (!prober_->probe(steady::now() + recovery_deadline)) return give_up("the engines did not begin to serve");
+    if (!prober_->probe(steady::now() + recovery_deadline)) give_up("the engines did not begin to serve");
 
     schedule faults(options_.seed, kinds, so.transaction_timeout);
     const auto begin = steady::now();
@@ -130,10 +130,10 @@ class conductor {
     return nullptr;
   }
 
-  report give_up(const std::string& what) {
+  /// The run ends here: with everything that may tell why.
+  void give_up(const std::string& what) {
     report_.violations.push_back(what);
-    std::cerr << what << "; pending: " << prober_->pending() << "\n" << site_->dump() << std::endl;
-    return std::move(report_);
+    std::cerr << what << "\nlast probe: " << prober_->by_owner() << "\npending: " << prober_->pending() << "\n" << site_->dump() << std::endl;
   }
 
   // ------------------------------------------------------------ faults
@@ -251,9 +251,9 @@ class conductor {
   void finish() {
     dog_->move_on("the end of the clients");
     const auto begin = steady::now();
-    if (!site_->stop_clients(drain_deadline)) return void(give_up("a client did not end"));
+    if (!site_->stop_clients(drain_deadline)) return give_up("a client did not end");
     dog_->move_on("the drain");
-    if (!prober_->wait_drained(sessions::all(), steady::now() + drain_deadline)) return void(give_up("not everything was processed"));
+    if (!prober_->wait_drained(sessions::all(), steady::now() + drain_deadline)) return give_up("not everything was processed");
     checker::history h;
     for (const auto& path : site_->journals()) {
       std::ifstream file(path);

@@ -109,4 +109,17 @@ std::string prober::pending() {
       .value_or("PostgreSQL can not be asked");
 }
 
+std::string prober::by_owner() {
+  std::string rows;
+  for (std::size_t i = 0; i < sessions::probes().size(); ++i)  // one of each shard, in the shards' order
+    rows += (i == 0 ? "('" : ",('") + sessions::probes()[i] + "'," + std::to_string(i) + ")";
+  return value("SELECT string_agg(owner || ': ' || shards || ' shards, ' || slowest || ' ms', '; ') FROM (SELECT s.owner, count(*) AS "
+               "shards, round(max(date_part('epoch', u.created_at - c.created_at)) * 1000) AS slowest FROM (VALUES " +
+               rows +
+               ") q (session, shard) JOIN rowcall.shards s ON s.shard = q.shard CROSS JOIN LATERAL (SELECT * FROM rowcall.command_log c "
+               "WHERE c.session_id = q.session ORDER BY seq DESC LIMIT 1) c JOIN rowcall.update_log u ON u.session_id = q.session AND "
+               "u.command_seq = c.seq GROUP BY 1) o")
+      .value_or("PostgreSQL can not be asked");
+}
+
 }  // namespace rowcall::chaos

@@ -31,6 +31,9 @@ class prober {
   /// What is pending, and which shards had not answered when the last probe gave up.
   std::string pending();
 
+  /// How long the last probe has taken, for each engine that has served a part of it.
+  std::string by_owner();
+
   const std::vector<checker::submit>& submits() const { return submits_; }
 
  private:

@@ -143,6 +143,7 @@ struct tcp_proxy::impl {
     for (;;) {
       const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
       if (client < 0) return;
+      ++accepted_count;
       if (refusing) {
         reset(client);
         continue;
@@ -230,10 +231,10 @@ struct tcp_proxy::impl {
     }
   }
 
-  const int target_port;
+  std::atomic<int> target_port;
   int listener = -1, wakeup = -1, port = 0;
   std::list<connection> open;  ///< of the thread alone
-  std::atomic<std::size_t> open_count{0};
+  std::atomic<std::size_t> open_count{0}, accepted_count{0};
 
   std::mutex mutex;
   milliseconds each_way{0};
@@ -246,6 +247,8 @@ tcp_proxy::tcp_proxy(int target_port) : impl_(std::make_unique<impl>(target_port
 tcp_proxy::~tcp_proxy() = default;
 int tcp_proxy::port() const { return impl_->port; }
 std::size_t tcp_proxy::connections() const { return impl_->open_count; }
+std::size_t tcp_proxy::accepted() const { return impl_->accepted_count; }
+void tcp_proxy::target(int port) { impl_->target_port = port; }
 
 void tcp_proxy::delay(milliseconds each_way) {
   const std::lock_guard lock{impl_->mutex};
