@@ -15,7 +15,7 @@ struct options {
   std::size_t faults_min = 60;     ///< … and at least this many faults
   std::vector<fault_kind> kinds;   ///< empty: all
   std::string bug;                 ///< of the deliberately broken engine; empty: the real one
-  bool is_strict = false;          ///< a recovery beyond its bound fails the run; otherwise only one far beyond it
+  bool is_strict = false;          ///< a recovery beyond its bound fails the run; otherwise only one that does not come at all
   bool is_quiet = false;           ///< no line for each episode
 };
 

@@ -204,7 +204,8 @@ struct tcp_proxy::impl {
       ::poll(watched.data(), watched.size(), static_cast<int>(std::max<std::int64_t>(wait, 0)));
 
       std::uint64_t ignored = 0;
-      if (watched[0].revents != 0 && ::read(wakeup, &ignored, sizeof ignored) < 0) continue;
+      // Something was asked for: it holds for what has arrived meanwhile as well.
+      if (watched[0].revents != 0 && ::read(wakeup, &ignored, sizeof ignored) > 0) continue;
       if (!stalled) serve(watched, steady::now(), lag);
       if (watched[1].revents != 0) accept_all(refusing);
     }
