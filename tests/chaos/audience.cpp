@@ -57,7 +57,8 @@ void audience::come_and_go(std::uint64_t seed) {
   auto random = tools::loadgen::random_source::named(seed, "restless");
   std::unique_lock lock{mutex_};
   for (;;) {
-    if (changed_.wait_for(lock, std::chrono::milliseconds{1'000 + random.below(4'000)}, [&] { return is_stopping_; })) return;
+    if (changed_.wait_for(lock, std::chrono::milliseconds{1'000 + random.below(4'000)}, [&] { return is_stopping_; }))
+      return;
     restless_.follower.reset();  // waits for what it is about to tell
     join(restless_);
   }
@@ -77,7 +78,8 @@ std::vector<checker::followed> audience::seen() const {
   std::vector<checker::followed> all;
   for (const auto* l : {&steady_, &restless_}) {
     const std::lock_guard lock{l->mutex};
-    for (const auto& [session, seen] : l->seen) all.push_back({l->name + (l->has_lost ? " (told gone)" : ""), session, 0, seen});
+    for (const auto& [session, seen] : l->seen)
+      all.push_back({l->name + (l->has_lost ? " (told gone)" : ""), session, 0, seen});
   }
   return all;
 }

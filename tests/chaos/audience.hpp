@@ -15,8 +15,8 @@
 
 namespace rowcall::chaos {
 
-/// Followers of all sessions, through the clients' ways, and what they were told. One stays from the beginning to the end;
-/// one leaves every now and then, and comes back where it was.
+/// Followers of all sessions, through the clients' ways, and what they were told. One stays from the beginning to the
+/// end; one leaves every now and then, and comes back where it was.
 class audience {
  public:
   audience(std::string database, const std::string& nats, const std::string& prefix, std::uint64_t seed);

@@ -10,8 +10,8 @@
 #include "engine/module.hpp"
 #include "storage/postgres/stores.hpp"
 
-/// An engine with a bug on purpose (ROWCALL_CHAOS_BUG), composed as `rowcall serve` is, on a store that has it. The proof
-/// that the checker sees what the faults bring about.
+/// An engine with a bug on purpose (ROWCALL_CHAOS_BUG), composed as `rowcall serve` is, on a store that has it. The
+/// proof that the checker sees what the faults bring about.
 namespace rowcall::chaos {
 namespace {
 
@@ -118,7 +118,9 @@ void run(const std::map<std::string, std::string>& options, const std::string& b
   ports.bus = bus.get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
-  ports.log = [](log_level, std::string_view text) { std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data()); };
+  ports.log = [](log_level, std::string_view text) {
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
+  };
   ports.on_fatal = [](std::string_view) { std::abort(); };
   actors::engine_node node{config, std::move(ports)};
   node.start();

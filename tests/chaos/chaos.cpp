@@ -61,7 +61,9 @@ class watchdog {
   void watch() {
     std::unique_lock lock{mutex_};
     while (!is_stopping_) {
-      if (changed_.wait_until(lock, since_ + silence_max) == std::cv_status::no_timeout || steady::now() < since_ + silence_max) continue;
+      if (changed_.wait_until(lock, since_ + silence_max) == std::cv_status::no_timeout ||
+          steady::now() < since_ + silence_max)
+        continue;
       std::cerr << "HANG in: " << doing_ << "\n" << site_.dump() << std::endl;
       _exit(3);
     }
@@ -133,7 +135,8 @@ class conductor {
   void give_up(const std::string& what) {
     is_over_ = true;
     report_.violations.push_back(what);
-    std::cerr << what << "\nlast probe: " << prober_->by_owner() << "\npending: " << prober_->pending() << "\n" << site_->dump() << std::endl;
+    std::cerr << what << "\nlast probe: " << prober_->by_owner() << "\npending: " << prober_->pending() << "\n"
+              << site_->dump() << std::endl;
   }
 
   // ------------------------------------------------------------ faults
@@ -170,7 +173,8 @@ class conductor {
       if (step.is_begin) {
         site_->begin(*step.what);
         lasting.push_back(step.what);
-        if (is_alone && promise.is_from_start) told += measure(std::string(to_string(step.what->kind)), promise.bound, steady::now());
+        if (is_alone && promise.is_from_start)
+          told += measure(std::string(to_string(step.what->kind)), promise.bound, steady::now());
       } else {
         std::erase(lasting, step.what);
         site_->end(*step.what);
@@ -204,7 +208,8 @@ class conductor {
     }
   }
 
-  std::string note(const std::string& what, milliseconds bound, std::optional<steady::time_point> recovered, steady::time_point since) {
+  std::string note(const std::string& what, milliseconds bound, std::optional<steady::time_point> recovered,
+                   steady::time_point since) {
     auto& row = rows_[what];
     row.bound = bound;
     if (!recovered) {
@@ -218,8 +223,8 @@ class conductor {
     std::ostringstream text;
     text << " " << static_cast<int>(took) << " ms" << (is_late ? " LATE" : "");
     if (is_late && options_.is_strict)
-      report_.violations.push_back(what + " recovered after " + std::to_string(static_cast<int>(took)) + " ms, promised are " +
-                                   std::to_string(bound.count()));
+      report_.violations.push_back(what + " recovered after " + std::to_string(static_cast<int>(took)) +
+                                   " ms, promised are " + std::to_string(bound.count()));
     return text.str();
   }
 
@@ -253,7 +258,8 @@ class conductor {
     const auto begin = steady::now();
     if (!site_->stop_clients(drain_deadline)) return give_up("a client did not end");
     dog_->move_on("the drain");
-    if (!prober_->wait_drained(sessions::all(), steady::now() + drain_deadline)) return give_up("not everything was processed");
+    if (!prober_->wait_drained(sessions::all(), steady::now() + drain_deadline))
+      return give_up("not everything was processed");
     checker::history h;
     for (const auto& path : site_->journals()) {
       std::ifstream file(path);
@@ -271,7 +277,8 @@ class conductor {
     h.followers = audience_->seen();
     dog_->move_on("the engines' end");
     // A broken engine may end as it likes.
-    if (auto wrong = site_->stop_engines(15s); !wrong.empty() && options_.bug.empty()) report_.violations.push_back(wrong);
+    if (auto wrong = site_->stop_engines(15s); !wrong.empty() && options_.bug.empty())
+      report_.violations.push_back(wrong);
     dog_->move_on("the judgement");
     judge(h);
   }
@@ -279,12 +286,14 @@ class conductor {
   bool has_all(const checker::history& h) const {
     for (const auto& counts : audience_->counts())
       for (const auto& [session, log] : h.logs)
-        if (const auto seen = counts.find(session); (seen == counts.end() ? 0 : seen->second) < log.updates.size()) return false;
+        if (const auto seen = counts.find(session); (seen == counts.end() ? 0 : seen->second) < log.updates.size())
+          return false;
     return true;
   }
 
   void judge(const checker::history& h) {
-    for (const auto& v : checker::check(h)) report_.violations.push_back(std::string(checker::to_string(v.broken)) + ": " + v.text);
+    for (const auto& v : checker::check(h))
+      report_.violations.push_back(std::string(checker::to_string(v.broken)) + ": " + v.text);
     for (const auto& [session, log] : h.logs)
       for (const auto seq : log.dead)
         report_.violations.push_back("an innocent command was given up: " + session + "/" + std::to_string(seq));
@@ -316,23 +325,26 @@ void print(const report& r, std::ostream& out) {
   for (const auto& row : r.rows) {
     auto times = row.recovery_ms;
     std::sort(times.begin(), times.end());
-    const auto late = std::count_if(times.begin(), times.end(), [&](double t) { return t > static_cast<double>(row.bound.count()); });
-    out << std::left << std::setw(24) << row.what << std::right << std::setw(7) << row.faults << std::setw(10) << times.size() << std::fixed
-        << std::setprecision(0);
+    const auto late =
+        std::count_if(times.begin(), times.end(), [&](double t) { return t > static_cast<double>(row.bound.count()); });
+    out << std::left << std::setw(24) << row.what << std::right << std::setw(7) << row.faults << std::setw(10)
+        << times.size() << std::fixed << std::setprecision(0);
     if (times.empty())
       out << std::setw(12) << "-" << std::setw(12) << "-";
     else
       out << std::setw(12) << times[times.size() / 2] << std::setw(12) << times.back();
     out << std::setw(12) << row.bound.count() << std::setw(7) << late << "\n";
   }
-  out << "\n" << r.faults << " faults in " << r.episodes << " episodes, " << std::setprecision(1) << r.seconds << " s; drained in "
-      << r.drain_seconds << " s\n"
-      << r.submits << " commands submitted: " << r.acknowledged << " acknowledged, " << r.unknown << " of unknown outcome; "
-      << r.updates_followed << " updates seen by followers\n"
+  out << "\n"
+      << r.faults << " faults in " << r.episodes << " episodes, " << std::setprecision(1) << r.seconds
+      << " s; drained in " << r.drain_seconds << " s\n"
+      << r.submits << " commands submitted: " << r.acknowledged << " acknowledged, " << r.unknown
+      << " of unknown outcome; " << r.updates_followed << " updates seen by followers\n"
       << r.late << " recoveries beyond their bound\n";
   for (const auto& s : r.skipped) out << "SKIPPED " << s << "\n";
   constexpr std::size_t shown_max = 20;
-  for (std::size_t i = 0; i < std::min(r.violations.size(), shown_max); ++i) out << "VIOLATION " << r.violations[i] << "\n";
+  for (std::size_t i = 0; i < std::min(r.violations.size(), shown_max); ++i)
+    out << "VIOLATION " << r.violations[i] << "\n";
   if (r.violations.size() > shown_max) out << "… and " << r.violations.size() - shown_max << " more\n";
   out << (r.violations.empty() ? "the promise was kept" : "THE PROMISE WAS BROKEN") << std::endl;
 }

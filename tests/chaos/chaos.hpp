@@ -15,8 +15,8 @@ struct options {
   std::size_t faults_min = 60;     ///< … and at least this many faults
   std::vector<fault_kind> kinds;   ///< empty: all
   std::string bug;                 ///< of the deliberately broken engine; empty: the real one
-  bool is_strict = false;          ///< a recovery beyond its bound fails the run; otherwise only one that does not come at all
-  bool is_quiet = false;           ///< no line for each episode
+  bool is_strict = false;  ///< a recovery beyond its bound fails the run; otherwise only one that does not come at all
+  bool is_quiet = false;   ///< no line for each episode
 };
 
 /// How fast it went on after one kind of fault.
@@ -36,8 +36,8 @@ struct report {
   double seconds = 0, drain_seconds = 0;
 };
 
-/// One run, whole: servers, engines, clients, faults, quiet, judgement. Tells what it does on `log`. A hang of any part ends
-/// the process with exit code 3 and the ends of all logs.
+/// One run, whole: servers, engines, clients, faults, quiet, judgement. Tells what it does on `log`. A hang of any part
+/// ends the process with exit code 3 and the ends of all logs.
 report run(const options& o, std::ostream& log);
 
 void print(const report& r, std::ostream& out);

@@ -48,7 +48,8 @@ TEST(schedule_test, every_kind_comes_once_in_each_pack) {
 TEST(schedule_test, a_long_stop_lasts_longer_than_the_transaction_timeout) {
   schedule s(1, {fault_kind::engine_stop_long, fault_kind::engine_stop}, 1'500ms);
   for (int i = 0; i < 50; ++i)
-    for (const auto& f : s.next().faults) EXPECT_EQ(f.lasts > 1'500ms, f.kind == fault_kind::engine_stop_long) << describe(f);
+    for (const auto& f : s.next().faults)
+      EXPECT_EQ(f.lasts > 1'500ms, f.kind == fault_kind::engine_stop_long) << describe(f);
 }
 
 TEST(schedule_test, names_can_be_read_back) {
@@ -59,7 +60,8 @@ TEST(schedule_test, names_can_be_read_back) {
 // ------------------------------------------------------------ journal, workload
 
 TEST(journal_test, what_was_begun_and_has_no_result_is_of_unknown_outcome) {
-  const auto submits = read_journal("S 0 c.0 echo-a say x\nS 1 c.0 echo-b say y\nS 2 c.0 echo-b say z\nR 0 a 17\nR 2 r\nS 3 c.0 ech");
+  const auto submits =
+      read_journal("S 0 c.0 echo-a say x\nS 1 c.0 echo-b say y\nS 2 c.0 echo-b say z\nR 0 a 17\nR 2 r\nS 3 c.0 ech");
   ASSERT_EQ(submits.size(), 3u);
   EXPECT_EQ(submits[0].result, checker::outcome::acknowledged);
   EXPECT_EQ(submits[0].seq, 17);

@@ -22,7 +22,8 @@ using namespace std::chrono_literals;
 /// Whether a result says for sure that nothing was stored.
 checker::outcome outcome_of(const client::submitter::outcome& o, std::int64_t& seq) {
   using kind = engine::submit_receipt::outcome;
-  if (!o) return o.error().code == engine::errc::invalid_argument ? checker::outcome::refused : checker::outcome::unknown;
+  if (!o)
+    return o.error().code == engine::errc::invalid_argument ? checker::outcome::refused : checker::outcome::unknown;
   if (o->kind != kind::stored && o->kind != kind::duplicate) return checker::outcome::refused;
   seq = o->seq.value;
   return checker::outcome::acknowledged;

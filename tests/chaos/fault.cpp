@@ -61,14 +61,22 @@ const std::array<fault_kind, fault_kind_count>& all_fault_kinds() {
 recovery_promise promise_of(fault_kind kind, milliseconds transaction_timeout, milliseconds sweep_interval) {
   using namespace std::chrono_literals;
   switch (kind) {
-    case engine_kill: return {true, 1'000ms};
-    case engine_kill_all: return {false, 2'000ms};  // the start of a process included
-    case engine_stop_long: return {true, transaction_timeout};
-    case nats_absent: return {true, sweep_interval + 500ms};  // without NATS; NATS back is measured besides
-    case snapshot_held: return {true, 1'000ms};
-    case disk_full: return {false, 2'000ms};              // PostgreSQL may have crashed of it
-    case connections_exhausted: return {false, 2'000ms};  // whoever waits to connect again has backed off
-    default: return {false, 1'000ms};
+    case engine_kill:
+      return {true, 1'000ms};
+    case engine_kill_all:
+      return {false, 2'000ms};  // the start of a process included
+    case engine_stop_long:
+      return {true, transaction_timeout};
+    case nats_absent:
+      return {true, sweep_interval + 500ms};  // without NATS; NATS back is measured besides
+    case snapshot_held:
+      return {true, 1'000ms};
+    case disk_full:
+      return {false, 2'000ms};  // PostgreSQL may have crashed of it
+    case connections_exhausted:
+      return {false, 2'000ms};  // whoever waits to connect again has backed off
+    default:
+      return {false, 1'000ms};
   }
 }
 
@@ -93,7 +101,9 @@ fault schedule::draw(fault_kind kind) {
   const auto& r = row_of(kind);
   fault f;
   f.kind = kind;
-  f.lasts = milliseconds{r.lasts_min_ms + static_cast<int>(random_.below(static_cast<std::uint64_t>(r.lasts_max_ms - r.lasts_min_ms) + 1))};
+  f.lasts =
+      milliseconds{r.lasts_min_ms +
+                   static_cast<int>(random_.below(static_cast<std::uint64_t>(r.lasts_max_ms - r.lasts_min_ms) + 1))};
   if (kind == engine_stop_long) f.lasts += transaction_timeout_;
   f.target = static_cast<std::uint32_t>(random_.below(1'000));
   f.strength = static_cast<std::uint32_t>(random_.below(1'000));
@@ -115,8 +125,9 @@ episode schedule::next() {
 }
 
 std::string describe(const fault& f) {
-  return std::string(to_string(f.kind)) + " target " + std::to_string(f.target) + " strength " + std::to_string(f.strength) + ", " +
-         std::to_string(f.lasts.count()) + " ms from " + std::to_string(f.begins.count()) + " ms on";
+  return std::string(to_string(f.kind)) + " target " + std::to_string(f.target) + " strength " +
+         std::to_string(f.strength) + ", " + std::to_string(f.lasts.count()) + " ms from " +
+         std::to_string(f.begins.count()) + " ms on";
 }
 
 }  // namespace rowcall::chaos

@@ -16,19 +16,19 @@ namespace rowcall::chaos {
 using std::chrono::milliseconds;
 
 enum class fault_kind {
-  engine_kill,            ///< SIGKILL of one engine; a supervisor starts it again later
-  engine_kill_all,        ///< SIGKILL of all of them at once
-  engine_stop,            ///< SIGSTOP, SIGCONT before the transaction timeout
-  engine_stop_long,       ///< SIGSTOP for longer than the transaction timeout
-  postgres_kill,          ///< SIGKILL of the postmaster, started again at once
-  postgres_terminate,     ///< a storm of pg_terminate_backend over everybody's connections
-  nats_kill,              ///< SIGKILL of nats-server, started again soon
-  nats_absent,            ///< the same, away for seconds
-  postgres_delay,         ///< the way to PostgreSQL: every byte comes late
-  postgres_cut,           ///< … all connections are reset
-  postgres_half_close,    ///< … one direction of all connections ends
-  postgres_stall,         ///< … nothing passes, nothing is closed
-  nats_delay,             ///< the same on the way to NATS
+  engine_kill,          ///< SIGKILL of one engine; a supervisor starts it again later
+  engine_kill_all,      ///< SIGKILL of all of them at once
+  engine_stop,          ///< SIGSTOP, SIGCONT before the transaction timeout
+  engine_stop_long,     ///< SIGSTOP for longer than the transaction timeout
+  postgres_kill,        ///< SIGKILL of the postmaster, started again at once
+  postgres_terminate,   ///< a storm of pg_terminate_backend over everybody's connections
+  nats_kill,            ///< SIGKILL of nats-server, started again soon
+  nats_absent,          ///< the same, away for seconds
+  postgres_delay,       ///< the way to PostgreSQL: every byte comes late
+  postgres_cut,         ///< … all connections are reset
+  postgres_half_close,  ///< … one direction of all connections ends
+  postgres_stall,       ///< … nothing passes, nothing is closed
+  nats_delay,           ///< the same on the way to NATS
   nats_cut,
   nats_half_close,
   nats_stall,

@@ -35,9 +35,15 @@ void journal_writer::results(const std::vector<checker::submit>& batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     lines += "R " + std::to_string(first_ + i);
     switch (batch[i].result) {
-      case checker::outcome::acknowledged: lines += " a " + std::to_string(batch[i].seq) + "\n"; break;
-      case checker::outcome::refused: lines += " r\n"; break;
-      case checker::outcome::unknown: lines += " u\n"; break;
+      case checker::outcome::acknowledged:
+        lines += " a " + std::to_string(batch[i].seq) + "\n";
+        break;
+      case checker::outcome::refused:
+        lines += " r\n";
+        break;
+      case checker::outcome::unknown:
+        lines += " u\n";
+        break;
     }
   }
   write(lines);
@@ -61,9 +67,12 @@ std::vector<checker::submit> read_journal(const std::string& text) {
     }
     char result = 0;
     words >> result;
-    if (what != 'R' || !words || number >= submits.size()) throw std::runtime_error("a journal's line can not be read: " + line);
+    if (what != 'R' || !words || number >= submits.size())
+      throw std::runtime_error("a journal's line can not be read: " + line);
     auto& s = submits[number];
-    s.result = result == 'a' ? checker::outcome::acknowledged : result == 'r' ? checker::outcome::refused : checker::outcome::unknown;
+    s.result = result == 'a'   ? checker::outcome::acknowledged
+               : result == 'r' ? checker::outcome::refused
+                               : checker::outcome::unknown;
     if (result == 'a' && !(words >> s.seq)) throw std::runtime_error("a journal's line can not be read: " + line);
   }
   return submits;

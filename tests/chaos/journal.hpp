@@ -6,8 +6,8 @@
 
 #include "tests/checker/history.hpp"
 
-/// What a submitting process has done, in a file that survives its SIGKILL: each line is written before what it announces
-/// is begun, and after what it reports is known. A submit without a result has an unknown one.
+/// What a submitting process has done, in a file that survives its SIGKILL: each line is written before what it
+/// announces is begun, and after what it reports is known. A submit without a result has an unknown one.
 ///
 ///   S <number> <client> <session> <type> <id>     about to be submitted
 ///   R <number> a <seq> | r | u                    acknowledged, refused, unknown

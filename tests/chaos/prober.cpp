@@ -17,7 +17,8 @@ milliseconds until(prober::steady::time_point deadline) {
 
 }  // namespace
 
-prober::prober(std::string database, const std::string& nats, const std::string& prefix) : database_(std::move(database)) {
+prober::prober(std::string database, const std::string& nats, const std::string& prefix)
+    : database_(std::move(database)) {
   storage::postgres::store_config store;
   store.url = database_;
   store_ = storage::postgres::make_command_store(store);
@@ -32,7 +33,8 @@ prober::prober(std::string database, const std::string& nats, const std::string&
 
 prober::~prober() = default;
 
-std::vector<engine::submit_receipt> prober::submit_once(const std::vector<planned>& commands, steady::time_point deadline) {
+std::vector<engine::submit_receipt> prober::submit_once(const std::vector<planned>& commands,
+                                                        steady::time_point deadline) {
   std::vector<engine::command_request> requests;
   for (const auto& c : commands) requests.push_back(c.request);
   std::vector<engine::submit_receipt> receipts;
@@ -50,7 +52,8 @@ std::vector<engine::submit_receipt> prober::submit_once(const std::vector<planne
   std::vector<engine::wake> wakes;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     const auto& r = receipts[i];
-    const bool is_in_log = r.kind == engine::submit_receipt::outcome::stored || r.kind == engine::submit_receipt::outcome::duplicate;
+    const bool is_in_log =
+        r.kind == engine::submit_receipt::outcome::stored || r.kind == engine::submit_receipt::outcome::duplicate;
     if (!is_in_log) throw std::runtime_error("the conductor's command was refused: " + commands[i].id);
     submits_.push_back({"conductor", commands[i].request.session.str(), commands[i].request.type, commands[i].id,
                         checker::outcome::acknowledged, r.seq.value});
@@ -60,7 +63,9 @@ std::vector<engine::submit_receipt> prober::submit_once(const std::vector<planne
   return receipts;
 }
 
-void prober::submit(const std::vector<planned>& commands, steady::time_point deadline) { submit_once(commands, deadline); }
+void prober::submit(const std::vector<planned>& commands, steady::time_point deadline) {
+  submit_once(commands, deadline);
+}
 
 std::optional<std::string> prober::value(const std::string& sql) {
   try {
@@ -84,9 +89,10 @@ std::optional<prober::steady::time_point> prober::probe(steady::time_point deadl
   std::string rows;
   for (std::size_t i = 0; i < sessions.size(); ++i)
     rows += (i == 0 ? "('" : ",('") + sessions[i] + "'," + std::to_string(receipts[i].seq.value) + ")";
-  const auto sql = "SELECT count(*) FROM (VALUES " + rows +
-                   ") q (session, command) WHERE command > coalesce((SELECT u.command_seq FROM rowcall.update_log u WHERE "
-                   "u.session_id = q.session ORDER BY u.seq DESC LIMIT 1), 0)";
+  const auto sql =
+      "SELECT count(*) FROM (VALUES " + rows +
+      ") q (session, command) WHERE command > coalesce((SELECT u.command_seq FROM rowcall.update_log u WHERE "
+      "u.session_id = q.session ORDER BY u.seq DESC LIMIT 1), 0)";
   if (!support::eventually(until(deadline), [&] { return value(sql) == "0"; })) return std::nullopt;
   return steady::now();
 }
@@ -94,18 +100,23 @@ std::optional<prober::steady::time_point> prober::probe(steady::time_point deadl
 bool prober::wait_drained(const std::vector<std::string>& sessions, steady::time_point deadline) {
   std::string names;
   for (const auto& s : sessions) names += (names.empty() ? "('" : ",('") + s + "')";
-  const auto sql = "SELECT count(*) FROM (VALUES " + names +
-                   ") q (session) WHERE coalesce((SELECT c.seq FROM rowcall.command_log c WHERE c.session_id = q.session ORDER BY "
-                   "c.seq DESC LIMIT 1), 0) > coalesce((SELECT u.command_seq FROM rowcall.update_log u WHERE u.session_id = "
-                   "q.session ORDER BY u.seq DESC LIMIT 1), 0)";
+  const auto sql =
+      "SELECT count(*) FROM (VALUES " + names +
+      ") q (session) WHERE coalesce((SELECT c.seq FROM rowcall.command_log c WHERE c.session_id = q.session ORDER BY "
+      "c.seq DESC LIMIT 1), 0) > coalesce((SELECT u.command_seq FROM rowcall.update_log u WHERE u.session_id = "
+      "q.session ORDER BY u.seq DESC LIMIT 1), 0)";
   return support::eventually(until(deadline), [&] { return value(sql) == "0"; });
 }
 
 std::string prober::pending() {
-  return value("SELECT coalesce(string_agg(session_id || ' ' || shard_state, ', '), 'nothing') FROM (SELECT c.session_id, max(c.seq) || ' of ' "
-               "|| coalesce((SELECT max(u.command_seq) FROM rowcall.update_log u WHERE u.session_id = c.session_id), 0) AS shard_state "
-               "FROM rowcall.command_log c GROUP BY 1 HAVING max(c.seq) > coalesce((SELECT max(u.command_seq) FROM rowcall.update_log u "
-               "WHERE u.session_id = c.session_id), 0) LIMIT 40) p")
+  return value(
+             "SELECT coalesce(string_agg(session_id || ' ' || shard_state, ', '), 'nothing') FROM (SELECT "
+             "c.session_id, max(c.seq) || ' of ' "
+             "|| coalesce((SELECT max(u.command_seq) FROM rowcall.update_log u WHERE u.session_id = c.session_id), 0) "
+             "AS shard_state "
+             "FROM rowcall.command_log c GROUP BY 1 HAVING max(c.seq) > coalesce((SELECT max(u.command_seq) FROM "
+             "rowcall.update_log u "
+             "WHERE u.session_id = c.session_id), 0) LIMIT 40) p")
       .value_or("PostgreSQL can not be asked");
 }
 
@@ -113,12 +124,16 @@ std::string prober::by_owner() {
   std::string rows;
   for (std::size_t i = 0; i < sessions::probes().size(); ++i)  // one of each shard, in the shards' order
     rows += (i == 0 ? "('" : ",('") + sessions::probes()[i] + "'," + std::to_string(i) + ")";
-  return value("SELECT string_agg(owner || ': ' || shards || ' shards, ' || slowest || ' ms', '; ') FROM (SELECT s.owner, count(*) AS "
-               "shards, round(max(date_part('epoch', u.created_at - c.created_at)) * 1000) AS slowest FROM (VALUES " +
-               rows +
-               ") q (session, shard) JOIN rowcall.shards s ON s.shard = q.shard CROSS JOIN LATERAL (SELECT * FROM rowcall.command_log c "
-               "WHERE c.session_id = q.session ORDER BY seq DESC LIMIT 1) c JOIN rowcall.update_log u ON u.session_id = q.session AND "
-               "u.command_seq = c.seq GROUP BY 1) o")
+  return value(
+             "SELECT string_agg(owner || ': ' || shards || ' shards, ' || slowest || ' ms', '; ') FROM (SELECT "
+             "s.owner, count(*) AS "
+             "shards, round(max(date_part('epoch', u.created_at - c.created_at)) * 1000) AS slowest FROM (VALUES " +
+             rows +
+             ") q (session, shard) JOIN rowcall.shards s ON s.shard = q.shard CROSS JOIN LATERAL (SELECT * FROM "
+             "rowcall.command_log c "
+             "WHERE c.session_id = q.session ORDER BY seq DESC LIMIT 1) c JOIN rowcall.update_log u ON u.session_id = "
+             "q.session AND "
+             "u.command_seq = c.seq GROUP BY 1) o")
       .value_or("PostgreSQL can not be asked");
 }
 

@@ -13,8 +13,8 @@
 
 namespace rowcall::chaos {
 
-/// Measures how well the engines serve: submits one command to a session of each shard, wakes them, and waits for the last
-/// receipt in the log. It has ways of its own to the servers, which no fault of a way touches.
+/// Measures how well the engines serve: submits one command to a session of each shard, wakes them, and waits for the
+/// last receipt in the log. It has ways of its own to the servers, which no fault of a way touches.
 class prober {
  public:
   using steady = std::chrono::steady_clock;

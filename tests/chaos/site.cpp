@@ -29,8 +29,8 @@ support::private_postgres::options postgres_options(const small_disk* disk) {
   how.tcp = true;
   how.durable = true;
   if (disk != nullptr) how.data_under = disk->folder();
-  how.settings = {"max_connections = " + std::to_string(connections_max), "max_wal_size = 128MB",
-                  "min_wal_size = 64MB", "log_line_prefix = '%m [%p] %a '", "autovacuum_naptime = 20s"};
+  how.settings = {"max_connections = " + std::to_string(connections_max), "max_wal_size = 128MB", "min_wal_size = 64MB",
+                  "log_line_prefix = '%m [%p] %a '", "autovacuum_naptime = 20s"};
   return how;
 }
 
@@ -64,7 +64,8 @@ std::unique_ptr<small_disk> small_disk::mount(const std::string& folder, std::si
   std::string kind = "loopback ext4";
   try {
     support::run_to_end({"truncate", "-s", std::to_string(bytes), image}, {.output = log});
-    support::run_to_end({"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", image}, {.output = log});
+    support::run_to_end({"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", image},
+                        {.output = log});
     support::run_to_end({"mount", "-o", "loop", image, at}, {.output = log});
   } catch (const std::runtime_error& e) {
     why = e.what();
@@ -104,7 +105,8 @@ site::site(site_options options, std::unique_ptr<small_disk> disk)
       folder_(support::make_directory()),
       disk_(std::move(disk)),
       postgres_(postgres_options(disk_.get())) {
-  for (std::size_t i = 0; i < options_.engines + 1; ++i) ways_.push_back(std::make_unique<way>(postgres_.port(), nats_.port()));
+  for (std::size_t i = 0; i < options_.engines + 1; ++i)
+    ways_.push_back(std::make_unique<way>(postgres_.port(), nats_.port()));
   support::migrate(postgres_.url());
   engines_.resize(options_.engines);
   clients_.resize(options_.clients);
@@ -119,7 +121,9 @@ void site::start_engines() {
   for (std::size_t i = 0; i < engines_.size(); ++i) start_engine(i);
   // Whoever submits first must find the kinds registered.
   sql_connection sql(as_conductor(direct_database()));
-  if (!eventually(20s, [&] { return sql.value("SELECT count(*) FROM rowcall.kinds WHERE kind IN ('echo', 'chat', 'user')") == "3"; }))
+  if (!eventually(20s, [&] {
+        return sql.value("SELECT count(*) FROM rowcall.kinds WHERE kind IN ('echo', 'chat', 'user')") == "3";
+      }))
     throw std::runtime_error("no engine has started:\n" + dump());
 }
 
@@ -206,23 +210,47 @@ void site::begin(const fault& f) {
       for (auto& e : engines_) e.is_down = true, e.process.kill9();
       break;
     case fault_kind::engine_stop:
-    case fault_kind::engine_stop_long: one_engine.process.signal(SIGSTOP); break;
+    case fault_kind::engine_stop_long:
+      one_engine.process.signal(SIGSTOP);
+      break;
     case fault_kind::postgres_kill:
       postgres_.kill9();
       start_postgres();
       break;
-    case fault_kind::postgres_terminate: terminate_backends(); break;
+    case fault_kind::postgres_terminate:
+      terminate_backends();
+      break;
     case fault_kind::nats_kill:
-    case fault_kind::nats_absent: nats_.kill9(); break;
-    case fault_kind::postgres_delay: each_way(f, [&](way& w) { w.postgres.delay(lag); }); break;
-    case fault_kind::postgres_cut: each_way(f, [](way& w) { w.postgres.cut(); }); break;
-    case fault_kind::postgres_half_close: each_way(f, [&](way& w) { w.postgres.half_close(each_direction); }); break;
-    case fault_kind::postgres_stall: each_way(f, [](way& w) { w.postgres.stall(true); }); break;
-    case fault_kind::nats_delay: each_way(f, [&](way& w) { w.nats.delay(lag); }); break;
-    case fault_kind::nats_cut: each_way(f, [](way& w) { w.nats.cut(); }); break;
-    case fault_kind::nats_half_close: each_way(f, [&](way& w) { w.nats.half_close(each_direction); }); break;
-    case fault_kind::nats_stall: each_way(f, [](way& w) { w.nats.stall(true); }); break;
-    case fault_kind::disk_full: disk_->fill(); break;
+    case fault_kind::nats_absent:
+      nats_.kill9();
+      break;
+    case fault_kind::postgres_delay:
+      each_way(f, [&](way& w) { w.postgres.delay(lag); });
+      break;
+    case fault_kind::postgres_cut:
+      each_way(f, [](way& w) { w.postgres.cut(); });
+      break;
+    case fault_kind::postgres_half_close:
+      each_way(f, [&](way& w) { w.postgres.half_close(each_direction); });
+      break;
+    case fault_kind::postgres_stall:
+      each_way(f, [](way& w) { w.postgres.stall(true); });
+      break;
+    case fault_kind::nats_delay:
+      each_way(f, [&](way& w) { w.nats.delay(lag); });
+      break;
+    case fault_kind::nats_cut:
+      each_way(f, [](way& w) { w.nats.cut(); });
+      break;
+    case fault_kind::nats_half_close:
+      each_way(f, [&](way& w) { w.nats.half_close(each_direction); });
+      break;
+    case fault_kind::nats_stall:
+      each_way(f, [](way& w) { w.nats.stall(true); });
+      break;
+    case fault_kind::disk_full:
+      disk_->fill();
+      break;
     case fault_kind::connections_exhausted:
       take_connections();
       terminate_backends();
@@ -243,35 +271,61 @@ void site::begin(const fault& f) {
 
 void site::during(const fault& f) {
   switch (f.kind) {
-    case fault_kind::postgres_terminate: terminate_backends(); break;
-    case fault_kind::connections_exhausted: take_connections(); break;
-    case fault_kind::disk_full: disk_->fill(); break;
-    default: break;
+    case fault_kind::postgres_terminate:
+      terminate_backends();
+      break;
+    case fault_kind::connections_exhausted:
+      take_connections();
+      break;
+    case fault_kind::disk_full:
+      disk_->fill();
+      break;
+    default:
+      break;
   }
 }
 
 void site::end(const fault& f) {
   const auto engine = f.target % engines_.size();
   switch (f.kind) {
-    case fault_kind::engine_kill: start_engine(engine); break;
+    case fault_kind::engine_kill:
+      start_engine(engine);
+      break;
     case fault_kind::engine_kill_all:
       for (std::size_t i = 0; i < engines_.size(); ++i) start_engine(i);
       break;
     case fault_kind::engine_stop:
-    case fault_kind::engine_stop_long: engines_[engine].process.signal(SIGCONT); break;
+    case fault_kind::engine_stop_long:
+      engines_[engine].process.signal(SIGCONT);
+      break;
     case fault_kind::nats_kill:
-    case fault_kind::nats_absent: nats_.start(); break;
-    case fault_kind::postgres_delay: each_way(f, [](way& w) { w.postgres.delay(0ms); }); break;
-    case fault_kind::postgres_stall: each_way(f, [](way& w) { w.postgres.stall(false); }); break;
-    case fault_kind::nats_delay: each_way(f, [](way& w) { w.nats.delay(0ms); }); break;
-    case fault_kind::nats_stall: each_way(f, [](way& w) { w.nats.stall(false); }); break;
+    case fault_kind::nats_absent:
+      nats_.start();
+      break;
+    case fault_kind::postgres_delay:
+      each_way(f, [](way& w) { w.postgres.delay(0ms); });
+      break;
+    case fault_kind::postgres_stall:
+      each_way(f, [](way& w) { w.postgres.stall(false); });
+      break;
+    case fault_kind::nats_delay:
+      each_way(f, [](way& w) { w.nats.delay(0ms); });
+      break;
+    case fault_kind::nats_stall:
+      each_way(f, [](way& w) { w.nats.stall(false); });
+      break;
     case fault_kind::disk_full:
       disk_->empty();
       start_postgres();  // it may have ended itself
       break;
-    case fault_kind::connections_exhausted: hogs_.clear(); break;
-    case fault_kind::snapshot_held: snapshot_.reset(); break;
-    default: break;
+    case fault_kind::connections_exhausted:
+      hogs_.clear();
+      break;
+    case fault_kind::snapshot_held:
+      snapshot_.reset();
+      break;
+    default:
+      break;
   }
 }
 
@@ -300,7 +354,8 @@ std::string site::stop_engines(milliseconds deadline) {
   for (auto& e : engines_) e.process.signal(SIGTERM);
   for (std::size_t i = 0; i < engines_.size(); ++i)
     if (const auto code = engines_[i].process.wait(deadline); code != 0)
-      wrong += "engine " + std::to_string(i) + (code ? " ended with " + std::to_string(*code) : std::string(" did not end")) + "\n";
+      wrong += "engine " + std::to_string(i) +
+               (code ? " ended with " + std::to_string(*code) : std::string(" did not end")) + "\n";
   return wrong;
 }
 
@@ -308,8 +363,8 @@ std::string site::casualties() {
   std::string text;
   for (std::size_t i = 0; i < engines_.size(); ++i)
     if (auto& e = engines_[i]; !e.is_down && !e.process.running())
-      text += "engine " + std::to_string(i) + " ended by itself with " + std::to_string(e.process.wait(0ms).value_or(-1)) + "\n" +
-              support::tail_of(e.log) + "\n";
+      text += "engine " + std::to_string(i) + " ended by itself with " +
+              std::to_string(e.process.wait(0ms).value_or(-1)) + "\n" + support::tail_of(e.log) + "\n";
   for (auto& c : clients_)
     if (!c.name.empty() && !c.process.running())
       text += "client " + c.name + " ended by itself with " + std::to_string(c.process.wait(0ms).value_or(-1)) + "\n" +
@@ -327,9 +382,9 @@ std::string site::dump() {
   text += "== PostgreSQL\n" + postgres_.log() + "\n== NATS\n" + nats_.log() + "\n== activity\n";
   try {
     sql_connection sql(as_conductor(direct_database()));
-    for (const auto& row : sql.query(
-             "SET statement_timeout = '2s'; SELECT pid, application_name, state, wait_event, now() - state_change, left(query, "
-             "120) FROM pg_stat_activity WHERE backend_type = 'client backend'")) {
+    for (const auto& row : sql.query("SET statement_timeout = '2s'; SELECT pid, application_name, state, wait_event, "
+                                     "now() - state_change, left(query, "
+                                     "120) FROM pg_stat_activity WHERE backend_type = 'client backend'")) {
       for (const auto& field : row) text += field + " | ";
       text += "\n";
     }

@@ -40,9 +40,9 @@ class small_disk {
   std::string folder_, kind_;
 };
 
-/// Everything that can be disturbed: PostgreSQL, NATS, engines and submitting processes, and the ways between them. Plays the
-/// supervisor too: a process that was killed is started again at its fault's end; one that is only disturbed is not touched.
-/// All calls on the thread that made it (the processes end with it).
+/// Everything that can be disturbed: PostgreSQL, NATS, engines and submitting processes, and the ways between them.
+/// Plays the supervisor too: a process that was killed is started again at its fault's end; one that is only disturbed
+/// is not touched. All calls on the thread that made it (the processes end with it).
 class site {
  public:
   site(site_options options, std::unique_ptr<small_disk> disk);

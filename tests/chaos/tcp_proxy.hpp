@@ -21,7 +21,7 @@ class tcp_proxy {
   [[nodiscard]] std::size_t connections() const;
   [[nodiscard]] std::size_t accepted() const;  ///< since the beginning
 
-  void target(int port);                           ///< of connections made from now on
+  void target(int port);  ///< of connections made from now on
 
   void delay(std::chrono::milliseconds each_way);  ///< of all that is read from now on; 0 = none
   void stall(bool is_stalled);                     ///< nothing passes, connections stay open, new ones are accepted

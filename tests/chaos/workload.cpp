@@ -66,13 +66,16 @@ std::vector<planned> setup() {
       auto data = writer{};
       data.begin_object().key("id").string(command_id).key("sender").string(user);
       if (m == 0) data.key("name").string("room " + std::to_string(room));
-      all.push_back(make(sessions::chat(room), m == 0 ? "create_chat" : "join_chat", std::move(data.end_object()).str(), command_id, true));
+      all.push_back(make(sessions::chat(room), m == 0 ? "create_chat" : "join_chat", std::move(data.end_object()).str(),
+                         command_id, true));
     }
   return all;
 }
 
-std::vector<planned> next_batch(tools::loadgen::random_source& random, const std::string& client, std::uint64_t& count) {
-  // A third are single ones, half of them without a key: a submit of another form, and of an unknown end when it is cut off.
+std::vector<planned> next_batch(tools::loadgen::random_source& random, const std::string& client,
+                                std::uint64_t& count) {
+  // A third are single ones, half of them without a key: a submit of another form, and of an unknown end when it is cut
+  // off.
   const bool is_single = random.below(3) == 0;
   const bool has_key = !is_single || random.below(2) == 0;
   const std::size_t size = is_single ? 1 : 2 + random.below(7);
@@ -85,7 +88,14 @@ std::vector<planned> next_batch(tools::loadgen::random_source& random, const std
       batch.push_back(make(echo, "say", with_id(command_id), command_id, has_key));
     } else if (what < 56) {
       batch.push_back(make(echo, "many",
-                           writer{}.begin_object().key("id").string(command_id).key("count").number(1 + static_cast<std::int64_t>(random.below(9))).end_object().str(),
+                           writer{}
+                               .begin_object()
+                               .key("id")
+                               .string(command_id)
+                               .key("count")
+                               .number(1 + static_cast<std::int64_t>(random.below(9)))
+                               .end_object()
+                               .str(),
                            command_id, has_key));
     } else if (what < 60) {
       batch.push_back(make(echo, random.below(2) == 0 ? "silent" : "reject", with_id(command_id), command_id, has_key));
@@ -102,7 +112,8 @@ std::vector<planned> next_batch(tools::loadgen::random_source& random, const std
       auto data = writer{};
       data.begin_object().key("id").string(command_id).key("sender").string(sender);
       data.key(renames ? "name" : "text").string((renames ? "room " : "text ") + command_id);
-      batch.push_back(make(sessions::chat(room), renames ? "rename_chat" : "post_message", std::move(data.end_object()).str(), command_id, has_key));
+      batch.push_back(make(sessions::chat(room), renames ? "rename_chat" : "post_message",
+                           std::move(data.end_object()).str(), command_id, has_key));
     }
   }
   return batch;
