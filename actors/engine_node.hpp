@@ -63,8 +63,10 @@ class engine_node {
   void start();
   /// No new turns; the open ones are finished, at most for `timeout`; then leaves. True when all ended in time.
   bool stop(std::chrono::milliseconds timeout);
-  /// Joined, and the store was reachable at the last attempt.
+  /// Joined, the store was reachable at the last attempt, and it has answered lately. Thread-safe.
   bool is_ready() const;
+  /// Why it is not; empty when it is. Thread-safe.
+  std::string why_not_ready() const;
   const metrics& counters() const;
   const std::string& name() const;
 

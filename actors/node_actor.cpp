@@ -12,8 +12,24 @@ void failed(self_pointer self, std::string_view what, const engine::error& why) 
   auto& st = self->state;
   st.wait = std::min(std::max(st.wait * 2, milliseconds{50}), st.config.reconnect_wait_max);
   st.config.counters->is_store_connected = false;
+  ++st.config.counters->store_failures;
+  st.is_store_away = true;
+  const auto event = std::string(what) + "_failed";
   st.config.log(engine::log_level::warning,
-                std::string(what) + " failed (" + std::string(engine::to_string(why.code)) + "): " + why.message);
+                std::string(what) + " failed (" + std::string(engine::to_string(why.code)) + "): " + why.message,
+                {event, {}, {}, {}});
+}
+
+/// The store has answered.
+void answered(self_pointer self) {
+  auto& st = self->state;
+  auto& counters = *st.config.counters;
+  counters.is_store_connected = true;
+  counters.store_answered_at_ns = st.config.clock->now().time_since_epoch().count();
+  if (st.is_store_away) {
+    st.is_store_away = false;
+    ++counters.store_reconnects;
+  }
 }
 
 /// Tells the directory which shards are this node's, when the nodes alive have changed.
@@ -43,7 +59,8 @@ void update_preference(self_pointer self, const std::vector<engine::node_info>& 
   for (const auto& n : nodes)
     if (leader.empty() || n.node < leader) leader = n.node;
   st.leads_retention = leader == st.config.node;
-  st.config.log(engine::log_level::info, std::to_string(nodes.size()) + " node(s) alive");
+  st.config.log(engine::log_level::info, std::to_string(nodes.size()) + " node(s) alive",
+                {"nodes_changed", {}, {}, {}});
   self->send(st.directory, shard_preference_ptr{std::move(preference)});
   st.sweep_is_due = true;
 }
@@ -83,7 +100,7 @@ bool heartbeat(self_pointer self) {
     st.wait = milliseconds{0};
     st.sweep_is_due = true;
   }
-  st.config.counters->is_store_connected = true;
+  answered(self);
   update_preference(self, *nodes);
   return true;
 }
@@ -95,6 +112,7 @@ bool sweep(self_pointer self) {
   auto swept = st.store->sweep(st.config.kinds, [&](std::span<const engine::pending_session> found) {
     auto finding = std::make_shared<sweep_finding>();
     finding->sessions.assign(found.begin(), found.end());
+    answered(self);
     self->send(st.directory, sweep_finding_ptr{std::move(finding)});
     is_complete = st.config.counters->sessions_ready.load() < ready_max;
     return is_complete;
@@ -106,6 +124,14 @@ bool sweep(self_pointer self) {
   }
   ++st.config.counters->sweeps;
   return true;
+}
+
+void count(metrics& counters, const engine::cleanup_report& cleaned) {
+  ++counters.retention_chunks;
+  counters.retention_commands += static_cast<std::uint64_t>(cleaned.commands);
+  counters.retention_updates += static_cast<std::uint64_t>(cleaned.updates);
+  counters.retention_snapshots += static_cast<std::uint64_t>(cleaned.snapshots);
+  counters.retention_domain_rows += static_cast<std::uint64_t>(cleaned.domain_rows);
 }
 
 void tick(self_pointer self) {
@@ -125,7 +151,10 @@ void tick(self_pointer self) {
   }
   if (is_well && st.config.retention.count() > 0 && st.leads_retention && now >= st.next_retention) {
     auto cleaned = st.store->cleanup({st.config.retention, st.config.retention_chunk_rows});
-    if (!cleaned) failed(self, "retention", cleaned.error());
+    if (cleaned)
+      count(*st.config.counters, *cleaned);
+    else
+      failed(self, "retention", cleaned.error());
     const bool is_more = cleaned && cleaned->more;
     st.next_retention = st.config.clock->now() + (is_more ? milliseconds{0} : st.config.retention_interval);
   }

@@ -63,6 +63,7 @@ struct node_state {
   std::vector<std::string> alive;  ///< "node kind,kind", sorted: to notice a change
   engine::clock::time_point next_heartbeat{}, next_sweep{}, next_retention{};
   std::chrono::milliseconds wait{0};  ///< after an error
+  bool is_store_away = false;
   std::uint64_t turns_reported = 0, commands_reported = 0;
   engine::clock::time_point reported_at{};
   bool leads_retention = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,8 +33,10 @@ class turn_store {
   /// other owners, and then, in a second statement with a snapshot of its own, fetches the pending commands.
   virtual result<turn_claim> claim(const turn_request& request) = 0;
   /// Appends everything and commits. Sent commands go last. On any error nothing was written, except for
-  /// commit_in_doubt. fenced: an update seq was there already, so this turn was stale.
-  virtual result<void> commit(std::span<const session_writes> writes) = 0;
+  /// commit_in_doubt. fenced: an update seq was there already, so this turn was stale. serialization_failure after a claim
+  /// that was unverified: the command is not what is pending; claim again without it.
+  /// Returns the transaction's time: created_at of all that was appended.
+  virtual result<db_time> commit(std::span<const session_writes> writes) = 0;
   /// Rolls the open turn back. Nothing to do when none is open.
   virtual void abandon() = 0;
 };
@@ -99,6 +102,8 @@ struct submit_receipt {
   };
   outcome kind = outcome::stored;
   command_seq seq;
+  /// The row as the log has it, when the store learned it without a cost; for the wake.
+  std::shared_ptr<const command_row> row = nullptr;
 };
 
 /// One thread at a time. Blocking.
@@ -187,6 +192,9 @@ struct update_notice {
 struct wake {
   session_id session;
   command_seq last;
+  /// A hint as well, from anyone: the command `last`, as its row in the log is said to be. It may save a fetch; what is
+  /// decided on it is committed only if the log says the same.
+  std::shared_ptr<const command_row> command = nullptr;
 };
 
 /// Ends its subscription when destroyed; no callback runs after that.
@@ -226,7 +234,33 @@ class clock {
 
 enum class log_level { debug, info, warning, error };
 
-/// Where a component reports to the operator. Thread-safe. Never carries a command's data.
-using log_sink = std::function<void(log_level, std::string_view)>;
+/// What a line is about. Views: valid during the call.
+struct log_fields {
+  std::string_view event;    ///< a stable name ("turn_aborted"); a flood of lines with the same one is cut short
+  std::string_view session;  ///< empty: about no session
+  command_seq command;       ///< 0: about no command
+  std::string_view detail;   ///< may quote a command's data: only for an operator who asked for it
+};
+
+/// Where a component reports to the operator. Thread-safe. The text never carries a command's data.
+class log_sink {
+ public:
+  log_sink() = default;  ///< silent
+  /// From void(log_level, text, const log_fields&), or from void(log_level, text) for whom the text is enough.
+  template <std::invocable<log_level, std::string_view, const log_fields&> F>
+  log_sink(F write) : write_(std::move(write)) {}
+  template <std::invocable<log_level, std::string_view> F>
+  log_sink(F write)
+      : write_([write = std::move(write)](log_level level, std::string_view text, const log_fields&) mutable {
+          write(level, text);
+        }) {}
+
+  void operator()(log_level level, std::string_view text, const log_fields& about = {}) const {
+    if (write_) write_(level, text, about);
+  }
+
+ private:
+  std::function<void(log_level, std::string_view, const log_fields&)> write_;
+};
 
 }  // namespace rowcall::engine

@@ -121,6 +121,7 @@ void world::boot(std::size_t index) {
     w.reconnect_wait = 10ms;
     w.reconnect_wait_max = 100ms;
     w.bus = n.bus.get();
+    w.clock = clock_;
     w.counters = &n.counters;
     w.log = log;
     auto store = std::make_shared<faulty_turn_store>(

@@ -19,6 +19,7 @@ struct table {
   submit_options submit;
   follow_options follow;
   status_options status;
+  top_options top;
   cleanup_options cleanup;
   dead_options dead;
   serve_options serve;
@@ -28,10 +29,20 @@ struct table {
 
 void add_global(CLI::App& app, global_options& o) {
   add_connection_options(app, o.connection);
-  app.add_option("--log-level", o.log_level, "what the log on stderr tells")
+  app.add_option("--log-level", o.log.level, "what the log on stderr tells")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->type_name("LEVEL")
       ->capture_default_str();
+  app.add_option("--log-format", o.log.format, "text for people, json for machines: one object a line")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  app.add_flag("--log-data", o.log.data, "the log may show what a failing command holds");
+  app.add_option("--log-repeat-max", o.log.repeat_max, "lines of one kind in a period, the rest is counted; 0 is all")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  add_duration_option(app, "--log-repeat-period", o.log.repeat_period, "that period");
   app.add_flag("--json", o.json, "output for scripts: one JSON object a line, on stdout");
   app.add_option("--data-bytes-max", o.data_bytes_max, "largest data of one command, in bytes")
       ->check(CLI::Range(std::size_t{2}, std::size_t{16} * 1024 * 1024))
@@ -103,6 +114,16 @@ void add_status(CLI::App& app, status_options& o) {
   add_duration_option(*sub, "--interval", o.interval, "how often --watch looks");
 }
 
+void add_top(CLI::App& app, top_options& o) {
+  auto* sub = app.add_subcommand("top", "live: rates, pending commands, engines, the busiest sessions; q quits");
+  add_duration_option(*sub, "--interval", o.interval, "how often it looks");
+  sub->add_option("--sessions", o.sessions, "busiest sessions shown")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_flag("--once", o.once, "print once and end; also when the output is no terminal");
+}
+
 void add_cleanup(CLI::App& app, cleanup_options& o) {
   auto* sub = app.add_subcommand("cleanup", "delete what is processed, old, and below a snapshot");
   add_duration_option(*sub, "--older-than", o.older_than, "the retention, for example 7d")->required()->default_str("");
@@ -170,6 +191,13 @@ void add_serve(CLI::App& app, serve_options& o) {
   duration("--retry-wait-max", o.retry_wait_max, "the longest wait between two attempts");
   duration("--retention", o.retention, "what is processed and older is deleted; 0 keeps everything");
   duration("--retention-interval", o.retention_interval, "how often the retention is applied");
+  sub->add_option(
+         "--metrics-listen", o.metrics_listen,
+         "serve /metrics, /healthz and /readyz over HTTP here, for example 127.0.0.1:9464 (port 0 is a free one); "
+         "without it there is no such port")
+      ->type_name("HOST:PORT");
+  duration("--metrics-status-interval", o.metrics_status_interval,
+           "how often the database is asked for the pending commands that the metrics show");
   duration("--stop-timeout", o.stop_timeout, "bound on a graceful stop");
 }
 
@@ -229,6 +257,7 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   add_submit(app, t.submit);
   add_follow(app, t.follow);
   add_status(app, t.status);
+  add_top(app, t.top);
   add_cleanup(app, t.cleanup);
   add_dead(app, t.dead);
   add_chat(app, t.chat);
@@ -247,6 +276,7 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   if (name == "submit") return with(t.submit);
   if (name == "follow") return with(t.follow);
   if (name == "status") return with(t.status);
+  if (name == "top") return with(t.top);
   if (name == "cleanup") return with(t.cleanup);
   if (name == "dead") return with(t.dead);
   if (name == "chat") return with(t.chat);

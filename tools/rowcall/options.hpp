@@ -8,6 +8,7 @@
 
 #include "engine/types.hpp"
 #include "tools/connect/connect.hpp"
+#include "tools/rowcall/logging.hpp"
 
 /// What the command line, the environment and the configuration file amount to. Plain structs; the defaults are here.
 namespace rowcall::tools {
@@ -16,8 +17,8 @@ using std::chrono::milliseconds;
 
 struct global_options {
   connection_options connection;
-  std::string log_level = "info";  ///< trace, debug, info, warn, error or off; logs go to stderr
-  bool json = false;               ///< output for scripts: one JSON object a line
+  log_options log;
+  bool json = false;                                                    ///< output for scripts: one JSON object a line
   std::size_t data_bytes_max = engine::command_data_bytes_max_default;  ///< of one command's data
 };
 
@@ -43,6 +44,12 @@ struct follow_options {
 struct status_options {
   bool watch = false;
   milliseconds interval{1'000};
+};
+
+struct top_options {
+  milliseconds interval{2'000};
+  std::size_t sessions = 10;  ///< of the busiest, shown
+  bool once = false;          ///< one screen, then the end
 };
 
 struct cleanup_options {
@@ -81,6 +88,8 @@ struct serve_options {
   milliseconds retention{0};  ///< 0 = keep everything
   milliseconds retention_interval{10'000};
   milliseconds stop_timeout{10'000};  ///< SIGTERM to exit
+  std::string metrics_listen;  ///< HOST:PORT of /metrics, /healthz and /readyz; port 0 = a free one; empty = none
+  milliseconds metrics_status_interval{10'000};  ///< how often the database is asked for what the metrics show of it
 };
 
 struct demo_options {
@@ -100,8 +109,8 @@ struct chat_options {
 
 struct invocation {
   global_options global;
-  std::variant<migrate_options, submit_options, follow_options, status_options, cleanup_options, dead_options,
-               serve_options, demo_options, chat_options>
+  std::variant<migrate_options, submit_options, follow_options, status_options, top_options, cleanup_options,
+               dead_options, serve_options, demo_options, chat_options>
       action;
 };
 

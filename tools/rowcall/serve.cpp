@@ -12,6 +12,8 @@
 #include "actors/engine_node.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
+#include "tools/rowcall/engine_telemetry.hpp"
+#include "tools/rowcall/logging.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -42,23 +44,6 @@ storage::postgres::store_config turn_store_config_of(const global_options& globa
   c.transaction_timeout = o.transaction_timeout;
   c.statement_timeout = o.statement_timeout;
   return c;
-}
-
-void log(engine::log_level level, std::string_view text) {
-  switch (level) {
-    case engine::log_level::debug:
-      spdlog::debug("{}", text);
-      return;
-    case engine::log_level::info:
-      spdlog::info("{}", text);
-      return;
-    case engine::log_level::warning:
-      spdlog::warn("{}", text);
-      return;
-    case engine::log_level::error:
-      spdlog::error("{}", text);
-      return;
-  }
 }
 
 /// Waits for a database with the right schema: a service may start before its database does. An error is final;
@@ -101,17 +86,25 @@ class stop_bound {
   std::thread thread_;  // last: starts when the rest is there
 };
 
-/// Until a signal: tells when the engine becomes ready, and when it stops being so.
-void report_until_stopped(const actors::engine_node& node, stop_signal& stop) {
-  bool was_ready = false;
+/// Until a signal: tells when the engine becomes ready, and when and why it stops being so.
+void report_until_stopped(const actors::engine_node& node, const engine::bus& bus, stop_signal& stop) {
+  bool was_ready = false, was_connected = true;
   while (!stop.wait_for(milliseconds{200})) {
-    const bool ready = node.is_ready();
-    if (ready == was_ready) continue;
-    was_ready = ready;
-    if (ready)
+    report_left_out();
+    if (const bool connected = bus.is_connected(); connected != was_connected) {
+      was_connected = connected;
+      if (connected)
+        spdlog::info("NATS is connected");
+      else
+        spdlog::warn("NATS is not connected: work is found by the sweep until it is back");
+    }
+    const auto why_not = node.why_not_ready();
+    if (why_not.empty() == was_ready) continue;
+    was_ready = why_not.empty();
+    if (was_ready)
       spdlog::info("ready");
     else
-      spdlog::warn("not ready: the database can not be reached; reconnecting");
+      spdlog::warn("not ready: {}; reconnecting", why_not);
   }
 }
 
@@ -122,6 +115,9 @@ exit_code run(const global_options& global, const serve_options& options, engine
   if (auto valid = actors::validate(config); !valid) return fail_with(valid.error());
   if (auto configured = require_database(global.connection); !configured) return fail_with(configured.error());
   stop_signal stop;
+  auto telemetry = engine_telemetry::start(global, options);
+  if (!telemetry) return fail_with(telemetry.error());
+  if (*telemetry) spdlog::info("metrics on http://{}/metrics", (*telemetry)->address());
   if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
   if (stop.is_stopped()) return exit_code::ok;
   auto bus = open_bus(global.connection, "serve");
@@ -136,10 +132,11 @@ exit_code run(const global_options& global, const serve_options& options, engine
   ports.bus = bus->get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
-  ports.log = log;
+  ports.log = make_log_sink();
   ports.on_fatal = [&](std::string_view what) {
     spdlog::error("fatal: {}", what);
     has_died = true;
+    if (*telemetry) (*telemetry)->died(what);
     kill(getpid(), SIGTERM);  // the main thread waits for signals only
   };
   actors::engine_node node{config, std::move(ports)};
@@ -150,12 +147,16 @@ exit_code run(const global_options& global, const serve_options& options, engine
                config.turn_workers, without_password(global.connection.database_url),
                without_password(global.connection.nats_url));
   node.start();
-  report_until_stopped(node, stop);
+  if (*telemetry) (*telemetry)->attach(node, **bus);
+  report_until_stopped(node, **bus, stop);
 
   spdlog::info("stopping");
+  if (*telemetry) (*telemetry)->stopping();
   const stop_bound bound{options.stop_timeout + milliseconds{1'000}};
   const bool in_time = node.stop(options.stop_timeout);
+  if (*telemetry) (*telemetry)->detach();
   if (!in_time) spdlog::warn("not everything ended in time; the database recovers what was open");
+  report_left_out(true);
   const auto& m = node.counters();
   spdlog::info("stopped: {} commands and {} updates in {} turns", m.commands.load(), m.updates.load(), m.turns.load());
   return has_died ? exit_code::failed : exit_code::ok;
