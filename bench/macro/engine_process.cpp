@@ -48,6 +48,13 @@ process_usage usage_of(pid_t pid) {
   return {s.own_s, s.rss_mib};
 }
 
+double peak_rss_mib_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / 1024;
+  throw std::runtime_error("process " + std::to_string(pid) + " has ended");
+}
+
 process_usage usage_of_tree(pid_t pid) {
   stat_line root;
   if (!read_stat(pid, root)) throw std::runtime_error("process " + std::to_string(pid) + " has ended");

@@ -28,10 +28,11 @@ std::vector<double> commit_us(const std::string& url, std::size_t count);
 /// `limit-sql`: the updates of a backlog appended inside PostgreSQL by two backends. Commands/s.
 double limit_sql(const std::string& url, const work& w);
 
-/// `limit-client`: a bare libpqxx loop over the backlog: shard locks, known cursors, COPY, two connections. Commands/s.
+/// `limit-client`: a bare libpq loop over the backlog: shard locks, known cursors, COPY, two connections. Commands/s.
 double limit_client(const std::string& url, const work& w);
 
-/// One connection submits in batches, another one processes with limit-client's loop at the same time. Commands/s.
+/// Live without the engine: two clients, each with half of the sessions, submit a batch of 1,000 (one transaction) and answer
+/// it with limit-client's turn (another one), again and again; nobody is notified, nobody follows. Commands/s.
 double live_client(const std::string& url, const work& w);
 
 }  // namespace rowcall::bench
