@@ -101,9 +101,7 @@ void figures::print(std::FILE* out, const std::string& head) const {
       w.end_object();
     }
     w.end_array();
-    std::string line = std::move(w).str();
-    line.pop_back();
-    std::fprintf(out, "%s,%s}\n", line.c_str(), head.c_str());
+    std::fprintf(out, "%s,%s}\n", w.str().c_str(), head.c_str());  // the object is open still
   }
   for (const auto& c : curves_) {
     writer w;

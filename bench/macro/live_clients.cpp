@@ -37,6 +37,7 @@ storage::postgres::store_config store_config_of(const settings& s) {
 std::unique_ptr<engine::bus> connect_bus(const settings& s) {
   bus::nats_config c;
   c.url = s.nats;
+  if (!s.subject_prefix.empty()) c.subject_prefix = s.subject_prefix;
   return bus::connect_nats(c).value();
 }
 

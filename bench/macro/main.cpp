@@ -109,6 +109,7 @@ settings read_command_line(int argc, char** argv) {
   const auto from_environment = [](const char* name) { return std::string(std::getenv(name) ? std::getenv(name) : ""); };
   s.database = from_environment("ROWCALL_DATABASE_URL");
   s.nats = from_environment("ROWCALL_NATS_URL");
+  s.subject_prefix = from_environment("ROWCALL_SUBJECT_PREFIX");  // the engine reads it as well
   double soak_minutes = s.soak_s / 60;
   for (int i = 1; i < argc; i += 2) {
     const std::string_view key = argv[i];
@@ -130,6 +131,7 @@ settings read_command_line(int argc, char** argv) {
     else if (key == "--idle-sessions") number(s.idle_sessions);
     else if (key == "--visited-sessions") number(s.visited_sessions);
     else if (key == "--active-sessions") number(s.active_sessions);
+    else if (key == "--passivate-seconds") number(s.passivate_s);
     else if (key == "--start-commands") number(s.start_commands);
     else if (key == "--start-sessions") number(s.start_sessions);
     else if (key == "--soak-minutes") number(soak_minutes);

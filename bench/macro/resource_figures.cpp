@@ -15,7 +15,8 @@ namespace {
 using steady = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-double seconds_since(steady::time_point start) { return std::chrono::duration<double>(steady::now() - start).count(); }
+std::chrono::duration<double> since(steady::time_point start) { return steady::now() - start; }
+double seconds_since(steady::time_point start) { return since(start).count(); }
 
 /// Stores one command for each of the sessions [first, first + sessions), or `commands` round robin over them, in one
 /// statement: many sessions quickly. Nobody is woken, the engine's sweep finds them.
@@ -43,11 +44,11 @@ void wait_updates(const settings& s, engine_process& engine, std::size_t count, 
 }
 
 /// The engine's resident memory once it has stopped falling: the lowest of the last `still`, after at least `still`.
-double settled_rss_mib(const engine_process& engine, std::chrono::seconds still, std::chrono::seconds limit) {
+double settled_rss_mib(const engine_process& engine, std::chrono::duration<double> still, std::chrono::duration<double> limit) {
   const auto start = steady::now();
   double lowest = usage_of(engine.pid()).rss_mib;
   auto lowest_at = start;
-  while (steady::now() < lowest_at + still && steady::now() < start + limit) {
+  while (since(lowest_at) < still && since(start) < limit) {
     std::this_thread::sleep_for(250ms);
     const double rss = usage_of(engine.pid()).rss_mib;
     if (rss < lowest - 0.25) {
@@ -93,10 +94,12 @@ void measure_memory(const settings& s, figures& out) {
   }
   // Visited and passivated ones: in ten waves, as visitors come and go.
   reset(s.database);
-  engine_process engine(s.rowcall, s.database, s.nats, {"--passivate-after", "3s"});
+  const std::chrono::duration<double> passivate{s.passivate_s};
+  const auto passivate_ms = std::chrono::duration_cast<std::chrono::milliseconds>(passivate).count();
+  engine_process engine(s.rowcall, s.database, s.nats, {"--passivate-after", std::to_string(passivate_ms) + "ms"});
   store(s.database, 0, baseline_sessions, baseline_sessions);
   wait_updates(s, engine, baseline_sessions, 60s);
-  out.add("baseline_rss_mib", settled_rss_mib(engine, 8s, 30s));
+  out.add("baseline_rss_mib", settled_rss_mib(engine, 2 * passivate + 2s, 30s));
   constexpr std::size_t waves = 10;
   const std::size_t wave = std::max<std::size_t>(1, s.visited_sessions / waves);
   double peak = 0;
@@ -106,7 +109,7 @@ void measure_memory(const settings& s, figures& out) {
     peak = std::max(peak, usage_of(engine.pid()).rss_mib);
   }
   out.add("visited_rss_mib", peak);
-  out.add("passivated_rss_mib", settled_rss_mib(engine, 10s, 60s));
+  out.add("passivated_rss_mib", settled_rss_mib(engine, 2 * passivate + 2s, 60s));
 }
 
 void measure_start(const settings& s, figures& out) {

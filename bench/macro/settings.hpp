@@ -14,6 +14,7 @@ namespace rowcall::bench {
 /// others are for a quick look, and for the test that keeps every figure alive.
 struct settings {
   std::string database, nats;  ///< servers that may be emptied
+  std::string subject_prefix;  ///< empty: the default
   std::string rowcall;         ///< the engine's program
   pid_t postgres = 0, nats_server = 0;  ///< 0: their CPU is not counted, the shares are left out
   std::set<std::string> only;  ///< groups; empty: all but the soak
@@ -26,6 +27,7 @@ struct settings {
   double idle_s = 10;
   std::size_t idle_sessions = 10'000;
   std::size_t visited_sessions = 1'000'000, active_sessions = 200'000;  ///< memory
+  double passivate_s = 3;      ///< memory: when an idle session leaves
   std::size_t start_commands = 1'000'000, start_sessions = 100'000;
   double soak_s = 600;
   std::uint64_t seed = 1;      ///< of the keys
