@@ -34,12 +34,13 @@ double drain(const settings& s, figures& out) {
 }  // namespace
 
 void wait_drained(const settings& s, engine_process& engine, const work& w, std::chrono::seconds limit) {
-  // A connection of its own, held to index probes: a plan made while the log was empty would be a scan of all of it, and the
-  // waiting the main load.
+  // A connection of its own, held to index probes: a plan made while the log was empty would be a scan of all of it,
+  // and the waiting the main load.
   pqxx::connection c(s.database);
   pqxx::nontransaction t(c);
   t.exec("SET enable_seqscan = off; SET enable_bitmapscan = off");
-  c.prepare("last", "SELECT u.command_seq FROM rowcall.update_log u WHERE u.session_id = $1::text ORDER BY u.seq DESC LIMIT 1");
+  c.prepare("last",
+            "SELECT u.command_seq FROM rowcall.update_log u WHERE u.session_id = $1::text ORDER BY u.seq DESC LIMIT 1");
   const auto deadline = steady::now() + limit;
   for (std::size_t i = 0; i < w.sessions; ++i) {
     const std::size_t commands = w.commands / w.sessions + (i < w.commands % w.sessions ? 1 : 0);

@@ -72,7 +72,8 @@ process_usage usage_of_tree(pid_t pid) {
 
 engine_process::engine_process(const std::string& rowcall, const std::string& database_url, const std::string& nats_url,
                                std::vector<std::string> arguments) {
-  std::vector<std::string> argv{rowcall, "--database", database_url, "--nats", nats_url, "--log-level", "warn", "serve"};
+  std::vector<std::string> argv{rowcall,  "--database",  database_url, "--nats",
+                                nats_url, "--log-level", "warn",       "serve"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   pid_ = fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");

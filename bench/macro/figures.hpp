@@ -10,8 +10,8 @@ namespace rowcall::bench {
 
 double median(std::vector<double> values);
 
-/// What a run measures: values by figure, one for each round, and curves for the report. Tells each value on stderr as it
-/// comes.
+/// What a run measures: values by figure, one for each round, and curves for the report. Tells each value on stderr as
+/// it comes.
 class figures {
  public:
   void add(const std::string& figure, double value);
@@ -21,10 +21,11 @@ class figures {
 
   using points = std::vector<std::pair<double, double>>;
   /// A curve of the report, e.g. throughput over time. Curves of one plot share its axes' names.
-  void add_curve(const std::string& plot, const std::string& x, const std::string& y, const std::string& curve, points p);
+  void add_curve(const std::string& plot, const std::string& x, const std::string& y, const std::string& curve,
+                 points p);
 
-  /// One JSON line for each figure, with its targets and whether they were reached, then one for each curve. `head` is the
-  /// beginning of each figure's line: members that say what was measured on what.
+  /// One JSON line for each figure, with its targets and whether they were reached, then one for each curve. `head` is
+  /// the beginning of each figure's line: members that say what was measured on what.
   void print(std::FILE* out, const std::string& head) const;
 
  private:

@@ -29,7 +29,9 @@ void measure_single(const settings& s, figures& out) {
   live_clients clients(s, echo_sessions(1));
   clients.follow_all();
   std::vector<double> submit_us, all_us;
-  const auto since = [](steady::time_point start) { return std::chrono::duration<double, std::micro>(steady::now() - start).count(); };
+  const auto since = [](steady::time_point start) {
+    return std::chrono::duration<double, std::micro>(steady::now() - start).count();
+  };
   for (std::size_t i = 0; i < s.singles + warm_up; ++i) {
     const auto start = steady::now();
     clients.submit_one(0);

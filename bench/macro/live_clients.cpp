@@ -68,7 +68,8 @@ live_clients::live_clients(const settings& s, std::vector<engine::session_id> se
   };
   client::follower_config config;
   config.poll_interval = poll_interval(sessions_.size());
-  follower_ = std::make_unique<client::follower>(storage::postgres::make_update_store(store_config_of(s)), *bus_, handler, config);
+  follower_ = std::make_unique<client::follower>(storage::postgres::make_update_store(store_config_of(s)), *bus_,
+                                                 handler, config);
   std::vector<std::unique_ptr<engine::command_store>> stores;
   stores.push_back(storage::postgres::make_command_store(store_config_of(s)));
   submitter_ = std::make_unique<client::submitter>(std::move(stores), *bus_);
@@ -104,7 +105,8 @@ void live_clients::submit_all(const std::vector<std::uint32_t>& keys) {
 }
 
 void live_clients::submit_one(std::uint32_t key) {
-  if (auto o = submitter_->submit({sessions_[key], "say", data_[key], {}}); !o) throw std::runtime_error(o.error().message);
+  if (auto o = submitter_->submit({sessions_[key], "say", data_[key], {}}); !o)
+    throw std::runtime_error(o.error().message);
 }
 
 void live_clients::wait_followed(std::size_t count) {

@@ -23,7 +23,8 @@ class engine_process;
 void wait_drained(const settings& s, engine_process& engine, const work& w, std::chrono::seconds limit);
 
 /// Which session each of `commands` commands is for: `uniform`, `sequential`, `zipf:1.0` or `hot:0.5`.
-std::vector<std::uint32_t> choose_keys(const std::string& shape, std::size_t sessions, std::size_t commands, std::uint64_t seed);
+std::vector<std::uint32_t> choose_keys(const std::string& shape, std::size_t sessions, std::size_t commands,
+                                       std::uint64_t seed);
 
 /// A client that submits and one that follows, through the client library. One connection each.
 class live_clients {
@@ -32,7 +33,8 @@ class live_clients {
   ~live_clients();
 
   void follow_all();
-  /// Submits a command for each key, as fast as they are acknowledged: at most 20,000 are not yet. Throws when one is refused.
+  /// Submits a command for each key, as fast as they are acknowledged: at most 20,000 are not yet. Throws when one is
+  /// refused.
   void submit_all(const std::vector<std::uint32_t>& keys);
   /// One, until it is durable.
   void submit_one(std::uint32_t key);

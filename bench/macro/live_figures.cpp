@@ -32,19 +32,20 @@ struct cpu_of_all {
 /// What has been followed, ten times a second, for the plot.
 class progress_curve {
  public:
-  explicit progress_curve(const live_clients& clients) : thread_([this, &clients] {
-    const auto start = steady::now();
-    auto before = clients.followed();
-    double before_s = 0;
-    for (auto next = start + 100ms; !is_stopping_; next += 100ms) {
-      std::this_thread::sleep_until(next);
-      const auto followed = clients.followed();
-      const double s = std::chrono::duration<double>(steady::now() - start).count();
-      points_.emplace_back(s, static_cast<double>(followed - before) / (s - before_s));
-      before = followed;
-      before_s = s;
-    }
-  }) {}
+  explicit progress_curve(const live_clients& clients)
+      : thread_([this, &clients] {
+          const auto start = steady::now();
+          auto before = clients.followed();
+          double before_s = 0;
+          for (auto next = start + 100ms; !is_stopping_; next += 100ms) {
+            std::this_thread::sleep_until(next);
+            const auto followed = clients.followed();
+            const double s = std::chrono::duration<double>(steady::now() - start).count();
+            points_.emplace_back(s, static_cast<double>(followed - before) / (s - before_s));
+            before = followed;
+            before_s = s;
+          }
+        }) {}
   figures::points end() {
     is_stopping_ = true;
     thread_.join();
@@ -57,8 +58,8 @@ class progress_curve {
   std::thread thread_;  // last: it uses the others
 };
 
-/// Commands/s from the first submit to the last followed update. Each session has had one command before, so the engine is
-/// up, its actors are loaded and their cursors known.
+/// Commands/s from the first submit to the last followed update. Each session has had one command before, so the engine
+/// is up, its actors are loaded and their cursors known.
 void live(const settings& s, figures& out, const std::string& name, std::size_t sessions, const std::string& keys) {
   reset(s.database);
   engine_process engine(s.rowcall, s.database, s.nats);

@@ -13,8 +13,9 @@ namespace rowcall::bench {
 namespace {
 
 constexpr const char* settings_that_matter[] = {
-    "shared_buffers", "synchronous_commit", "fsync", "full_page_writes", "wal_compression", "wal_buffers", "max_wal_size",
-    "checkpoint_timeout", "commit_delay", "wal_sync_method", "autovacuum", "jit", "max_connections"};
+    "shared_buffers", "synchronous_commit", "fsync",        "full_page_writes", "wal_compression", "wal_buffers",
+    "max_wal_size",   "checkpoint_timeout", "commit_delay", "wal_sync_method",  "autovacuum",      "jit",
+    "max_connections"};
 
 /// The value behind the first line that starts with `key` (":" and blanks left out), as in /proc/cpuinfo.
 std::string value_in(const char* file, const std::string& key) {
@@ -37,7 +38,9 @@ std::string describe_machine(const std::string& database_url) {
   getloadavg(load, 1);
   w.begin_object().key("cpu").string(value_in("/proc/cpuinfo", "model name"));
   w.key("cores").number(static_cast<std::int64_t>(sysconf(_SC_NPROCESSORS_ONLN)));
-  w.key("memory_mib").number(static_cast<std::int64_t>(std::strtoll(value_in("/proc/meminfo", "MemTotal").c_str(), nullptr, 10) / 1024));
+  w.key("memory_mib")
+      .number(
+          static_cast<std::int64_t>(std::strtoll(value_in("/proc/meminfo", "MemTotal").c_str(), nullptr, 10) / 1024));
   w.key("kernel").string(system.release);
   w.key("load_average_1m").number(load[0]);
   pqxx::connection c(database_url);

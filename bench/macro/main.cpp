@@ -12,7 +12,8 @@
 #include "bench/macro/machine.hpp"
 #include "engine/json.hpp"
 
-/// The macro benchmarks: the engine as a process of its own, and the yardsticks, in alternation. One JSON line a figure.
+/// The macro benchmarks: the engine as a process of its own, and the yardsticks, in alternation. One JSON line a
+/// figure.
 namespace rowcall::bench {
 namespace {
 
@@ -23,8 +24,9 @@ struct named_group {
   bool needs_live_maximum;
 };
 constexpr named_group each_round[] = {
-    {"drain", measure_drain, false}, {"live", measure_live, false},     {"zipf", measure_zipf, true}, {"hot", measure_hot, true},
-    {"many", measure_many, true},    {"single", measure_single, false}, {"open", measure_open, true},
+    {"drain", measure_drain, false}, {"live", measure_live, false}, {"zipf", measure_zipf, true},
+    {"hot", measure_hot, true},      {"many", measure_many, true},  {"single", measure_single, false},
+    {"open", measure_open, true},
 };
 constexpr named_group once[] = {
     {"curve", measure_load_curve, true}, {"idle", measure_idle, false}, {"memory", measure_memory, false},
@@ -86,7 +88,8 @@ std::string head_of(const settings& s) {
 constexpr const char* usage =
     "rowcall-bench --rowcall PROGRAM [--postgres-pid PID] [--nats-pid PID] [OPTION VALUE]...\n"
     "ROWCALL_DATABASE_URL and ROWCALL_NATS_URL name servers whose contents may be thrown away.\n"
-    "  --only GROUPS        some of drain,live,zipf,hot,many,single,open,curve,idle,memory,start,soak (default: all but soak)\n"
+    "  --only GROUPS        some of drain,live,zipf,hot,many,single,open,curve,idle,memory,start,soak (default: all "
+    "but soak)\n"
     "  --rounds N           of the first seven; the others are measured once\n"
     "  --commands N --sessions N --many-sessions N --singles N --seed N\n"
     "  --open-seconds S --open-warm-up S --idle-seconds S --idle-sessions N --visited-sessions N --active-sessions N\n"
@@ -106,7 +109,9 @@ void read_number(std::string_view key, std::string_view text, T& into) {
 /// Throws invalid_argument.
 settings read_command_line(int argc, char** argv) {
   settings s;
-  const auto from_environment = [](const char* name) { return std::string(std::getenv(name) ? std::getenv(name) : ""); };
+  const auto from_environment = [](const char* name) {
+    return std::string(std::getenv(name) ? std::getenv(name) : "");
+  };
   s.database = from_environment("ROWCALL_DATABASE_URL");
   s.nats = from_environment("ROWCALL_NATS_URL");
   s.subject_prefix = from_environment("ROWCALL_SUBJECT_PREFIX");  // the engine reads it as well
@@ -116,43 +121,67 @@ settings read_command_line(int argc, char** argv) {
     if (i + 1 == argc) throw std::invalid_argument(std::string(key) + ": a value is expected");
     const std::string value = argv[i + 1];
     const auto number = [&](auto& into) { read_number(key, value, into); };
-    if (key == "--rowcall") s.rowcall = value;
-    else if (key == "--commit") s.commit = value;
-    else if (key == "--output") s.output = value;
-    else if (key == "--rounds") number(s.rounds);
-    else if (key == "--commands") number(s.w.commands);
-    else if (key == "--sessions") number(s.w.sessions);
-    else if (key == "--many-sessions") number(s.many_sessions);
-    else if (key == "--singles") number(s.singles);
-    else if (key == "--seed") number(s.seed);
-    else if (key == "--open-seconds") number(s.open_s);
-    else if (key == "--open-warm-up") number(s.open_warm_up_s);
-    else if (key == "--idle-seconds") number(s.idle_s);
-    else if (key == "--idle-sessions") number(s.idle_sessions);
-    else if (key == "--visited-sessions") number(s.visited_sessions);
-    else if (key == "--active-sessions") number(s.active_sessions);
-    else if (key == "--passivate-seconds") number(s.passivate_s);
-    else if (key == "--start-commands") number(s.start_commands);
-    else if (key == "--start-sessions") number(s.start_sessions);
-    else if (key == "--soak-minutes") number(soak_minutes);
-    else if (key == "--postgres-pid") number(s.postgres);
-    else if (key == "--nats-pid") number(s.nats_server);
+    if (key == "--rowcall")
+      s.rowcall = value;
+    else if (key == "--commit")
+      s.commit = value;
+    else if (key == "--output")
+      s.output = value;
+    else if (key == "--rounds")
+      number(s.rounds);
+    else if (key == "--commands")
+      number(s.w.commands);
+    else if (key == "--sessions")
+      number(s.w.sessions);
+    else if (key == "--many-sessions")
+      number(s.many_sessions);
+    else if (key == "--singles")
+      number(s.singles);
+    else if (key == "--seed")
+      number(s.seed);
+    else if (key == "--open-seconds")
+      number(s.open_s);
+    else if (key == "--open-warm-up")
+      number(s.open_warm_up_s);
+    else if (key == "--idle-seconds")
+      number(s.idle_s);
+    else if (key == "--idle-sessions")
+      number(s.idle_sessions);
+    else if (key == "--visited-sessions")
+      number(s.visited_sessions);
+    else if (key == "--active-sessions")
+      number(s.active_sessions);
+    else if (key == "--passivate-seconds")
+      number(s.passivate_s);
+    else if (key == "--start-commands")
+      number(s.start_commands);
+    else if (key == "--start-sessions")
+      number(s.start_sessions);
+    else if (key == "--soak-minutes")
+      number(soak_minutes);
+    else if (key == "--postgres-pid")
+      number(s.postgres);
+    else if (key == "--nats-pid")
+      number(s.nats_server);
     else if (key == "--only") {
       for (std::size_t at = 0; at <= value.size();) {
         const auto end = std::min(value.find(',', at), value.size());
         const auto name = value.substr(at, end - at);
         const auto is_it = [&](const named_group& g) { return name == g.name; };
-        if (std::none_of(std::begin(each_round), std::end(each_round), is_it) && std::none_of(std::begin(once), std::end(once), is_it))
+        if (std::none_of(std::begin(each_round), std::end(each_round), is_it) &&
+            std::none_of(std::begin(once), std::end(once), is_it))
           throw std::invalid_argument("--only: there is no group '" + name + "'");
         s.only.insert(name);
         at = end + 1;
       }
-    } else throw std::invalid_argument("unknown option " + std::string(key));
+    } else
+      throw std::invalid_argument("unknown option " + std::string(key));
   }
   s.soak_s = soak_minutes * 60;
   if (s.database.empty() || s.nats.empty() || s.rowcall.empty())
     throw std::invalid_argument("--rowcall, ROWCALL_DATABASE_URL and ROWCALL_NATS_URL are needed");
-  if (s.w.sessions == 0 || s.w.commands < s.w.sessions || s.many_sessions == 0 || s.rounds == 0 || s.start_sessions == 0)
+  if (s.w.sessions == 0 || s.w.commands < s.w.sessions || s.many_sessions == 0 || s.rounds == 0 ||
+      s.start_sessions == 0)
     throw std::invalid_argument("a size is too small");
   return s;
 }

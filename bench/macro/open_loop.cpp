@@ -42,9 +42,9 @@ tools::loadgen::report open_loop(const settings& s, std::vector<tools::loadgen::
   if (!r) throw std::runtime_error(r.error().message);
   const auto& f = r->found;
   if (f.lost + f.duplicated + f.reordered + f.gaps + r->count.errors > 0)
-    throw std::runtime_error("open loop: " + std::to_string(f.lost) + " lost, " + std::to_string(f.duplicated) + " duplicated, " +
-                             std::to_string(f.reordered) + " reordered, " + std::to_string(f.gaps) + " gaps, " +
-                             std::to_string(r->count.errors) + " errors");
+    throw std::runtime_error("open loop: " + std::to_string(f.lost) + " lost, " + std::to_string(f.duplicated) +
+                             " duplicated, " + std::to_string(f.reordered) + " reordered, " + std::to_string(f.gaps) +
+                             " gaps, " + std::to_string(r->count.errors) + " errors");
   return *std::move(r);
 }
 

@@ -18,20 +18,6 @@ using namespace std::chrono_literals;
 std::chrono::duration<double> since(steady::time_point start) { return steady::now() - start; }
 double seconds_since(steady::time_point start) { return since(start).count(); }
 
-/// Stores one command for each of the sessions [first, first + sessions), or `commands` round robin over them, in one
-/// statement: many sessions quickly. Nobody is woken, the engine's sweep finds them.
-void store(const std::string& url, std::size_t first, std::size_t sessions, std::size_t commands) {
-  pqxx::connection c(url);
-  pqxx::work t(c);
-  const auto text = [](std::size_t n) { return std::to_string(n); };
-  t.exec("INSERT INTO rowcall.sessions (session_id) SELECT 'echo-s' || i FROM generate_series(" + text(first) + ", " +
-         text(first + sessions - 1) + ") i ON CONFLICT DO NOTHING");
-  t.exec("INSERT INTO rowcall.command_log (seq, session_id, type, data) SELECT 1 + i / " + text(sessions) + ", 'echo-s' || (" +
-         text(first) + " + i % " + text(sessions) + "), 'say', jsonb_build_object('chat_id', 's' || i % " + text(sessions) +
-         ", 'text', repeat('x', 80), 'sender', 'u') FROM generate_series(0, " + text(commands - 1) + ") i");
-  t.commit();
-}
-
 void wait_updates(const settings& s, engine_process& engine, std::size_t count, std::chrono::seconds limit) {
   pqxx::connection c(s.database);
   pqxx::nontransaction t(c);
@@ -44,7 +30,8 @@ void wait_updates(const settings& s, engine_process& engine, std::size_t count, 
 }
 
 /// The engine's resident memory once it has stopped falling: the lowest of the last `still`, after at least `still`.
-double settled_rss_mib(const engine_process& engine, std::chrono::duration<double> still, std::chrono::duration<double> limit) {
+double settled_rss_mib(const engine_process& engine, std::chrono::duration<double> still,
+                       std::chrono::duration<double> limit) {
   const auto start = steady::now();
   double lowest = usage_of(engine.pid()).rss_mib;
   auto lowest_at = start;
@@ -84,10 +71,10 @@ void measure_memory(const settings& s, figures& out) {
   {  // active sessions: all of them at once
     reset(s.database);
     engine_process engine(s.rowcall, s.database, s.nats, {"--passivate-after", "1h"});
-    store(s.database, 0, baseline_sessions, baseline_sessions);
+    store(s.database, 0, {baseline_sessions, baseline_sessions});
     wait_updates(s, engine, baseline_sessions, 60s);
     const double before = settled_rss_mib(engine, 2s, 10s);
-    store(s.database, baseline_sessions, s.active_sessions, s.active_sessions);
+    store(s.database, baseline_sessions, {s.active_sessions, s.active_sessions});
     wait_updates(s, engine, baseline_sessions + s.active_sessions, 300s);
     const double grown = settled_rss_mib(engine, 2s, 10s) - before;
     out.add("active_session_bytes", grown * 1024 * 1024 / static_cast<double>(s.active_sessions));
@@ -97,14 +84,14 @@ void measure_memory(const settings& s, figures& out) {
   const std::chrono::duration<double> passivate{s.passivate_s};
   const auto passivate_ms = std::chrono::duration_cast<std::chrono::milliseconds>(passivate).count();
   engine_process engine(s.rowcall, s.database, s.nats, {"--passivate-after", std::to_string(passivate_ms) + "ms"});
-  store(s.database, 0, baseline_sessions, baseline_sessions);
+  store(s.database, 0, {baseline_sessions, baseline_sessions});
   wait_updates(s, engine, baseline_sessions, 60s);
   out.add("baseline_rss_mib", settled_rss_mib(engine, 2 * passivate + 2s, 30s));
   constexpr std::size_t waves = 10;
   const std::size_t wave = std::max<std::size_t>(1, s.visited_sessions / waves);
   double peak = 0;
   for (std::size_t i = 0; i < waves; ++i) {
-    store(s.database, baseline_sessions + i * wave, wave, wave);
+    store(s.database, baseline_sessions + i * wave, {wave, wave});
     wait_updates(s, engine, baseline_sessions + (i + 1) * wave, 300s);
     peak = std::max(peak, usage_of(engine.pid()).rss_mib);
   }
@@ -114,7 +101,7 @@ void measure_memory(const settings& s, figures& out) {
 
 void measure_start(const settings& s, figures& out) {
   reset(s.database);
-  store(s.database, 0, s.start_sessions, s.start_commands);
+  store(s.database, 0, {s.start_sessions, s.start_commands});
   pqxx::connection c(s.database);
   pqxx::nontransaction t(c);
   t.exec("VACUUM ANALYZE rowcall.command_log");

@@ -20,9 +20,9 @@ using namespace std::chrono_literals;
 double other_dead_rows(const std::string& url, const char* log) {
   pqxx::connection c(url);
   pqxx::nontransaction t(c);
-  const auto row = t.exec1(
-      "SELECT n_tup_upd + n_tup_ins - n_tup_del - (SELECT count(*) FROM rowcall." + std::string(log) +
-      ") FROM pg_stat_user_tables WHERE schemaname = 'rowcall' AND relname = '" + log + "'");
+  const auto row =
+      t.exec1("SELECT n_tup_upd + n_tup_ins - n_tup_del - (SELECT count(*) FROM rowcall." + std::string(log) +
+              ") FROM pg_stat_user_tables WHERE schemaname = 'rowcall' AND relname = '" + log + "'");
   return row[0].as<double>();
 }
 
@@ -74,17 +74,21 @@ void measure_soak(const settings& s, figures& out) {
   const auto per_s = [&](int index) {
     double sum = 0, seconds = 0;
     for (const second_row& row : r.seconds)
-      if (row.second >= static_cast<std::int64_t>(index * part_s) && row.second < static_cast<std::int64_t>((index + 1) * part_s))
+      if (row.second >= static_cast<std::int64_t>(index * part_s) &&
+          row.second < static_cast<std::int64_t>((index + 1) * part_s))
         sum += static_cast<double>(row.count.followed), seconds += 1;
     return seconds > 0 ? sum / seconds : 0;
   };
-  const auto p99_ms = [&](int index) { return tools::loadgen::to_ms(r.stages.at(static_cast<std::size_t>(index)).latency.percentile(99)); };
+  const auto p99_ms = [&](int index) {
+    return tools::loadgen::to_ms(r.stages.at(static_cast<std::size_t>(index)).latency.percentile(99));
+  };
   out.add("soak_rate_per_s", rate);
   out.add("soak_second_per_s", per_s(1));
   out.add("soak_last_per_s", per_s(parts - 1));
   out.add("soak_second_p99_ms", p99_ms(1));
   out.add("soak_last_p99_ms", p99_ms(parts - 1));
-  out.add("soak_other_dead_rows", other_dead_rows(s.database, "command_log") + other_dead_rows(s.database, "update_log"));
+  out.add("soak_other_dead_rows",
+          other_dead_rows(s.database, "command_log") + other_dead_rows(s.database, "update_log"));
   figures::points throughput, p99;
   for (const second_row& row : r.seconds) {
     throughput.emplace_back(static_cast<double>(row.second), static_cast<double>(row.count.followed));

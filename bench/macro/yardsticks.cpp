@@ -69,7 +69,8 @@ void prepare_submit(pqxx::connection& c) {
   c.prepare("submit", "SELECT count(*) FROM rowcall.submit_batch($1::text[], $2::text[], $3::text[])");
 }
 
-/// As many sessions of a backlog a turn as fill it: each is done before the next ones begin, as long as it fits into a turn.
+/// As many sessions of a backlog a turn as fill it: each is done before the next ones begin, as long as it fits into a
+/// turn.
 std::size_t turn_sessions(const work& w) {
   const std::size_t per_session = std::clamp<std::size_t>(w.commands / w.sessions, 1, turn_commands_per_session_max);
   return std::max<std::size_t>(1, turn_commands_max / per_session);
@@ -91,13 +92,15 @@ void append_copy_text(std::string& out, const char* text, std::size_t size) {
     return;
   }
   for (const char* c = text; c != text + size; ++c) {
-    if (!is_special(*c)) out += *c;
-    else out.append(*c == '\\' ? "\\\\" : *c == '\t' ? "\\t" : *c == '\n' ? "\\n" : "\\r");
+    if (!is_special(*c))
+      out += *c;
+    else
+      out.append(*c == '\\' ? "\\\\" : *c == '\t' ? "\\t" : *c == '\n' ? "\\n" : "\\r");
   }
 }
 
-/// One connection's share of the sessions, by shard, with the cursors it knows. The turn of an engine without the engine: on
-/// libpq itself, since libpqxx's copies of every value were a fifth of the loop's time.
+/// One connection's share of the sessions, by shard, with the cursors it knows. The turn of an engine without the
+/// engine: on libpq itself, since libpqxx's copies of every value were a fifth of the loop's time.
 class processor {
  public:
   processor(const std::string& url, const work& w, int part) : connection_(PQconnectdb(url.c_str())) {
@@ -107,7 +110,8 @@ class processor {
     lock_ = "BEGIN; SELECT shard, owner, epoch FROM rowcall.shards WHERE shard = ANY ('" + number_array(shards) +
             "') FOR NO KEY UPDATE SKIP LOCKED";
     for (std::size_t i = 0; i < w.sessions; ++i) {
-      const auto shard = engine::shard_of(engine::session_id::parse(session_name(i)).value(), engine::shard_count_default);
+      const auto shard =
+          engine::shard_of(engine::session_id::parse(session_name(i)).value(), engine::shard_count_default);
       if (shard % connections == part) sessions_.push_back({session_name(i), i, 0});
     }
     expect(PQprepare(connection_.get(), "fetch",
@@ -135,10 +139,11 @@ class processor {
       cursors.push_back(sessions_[i].cursor);
     }
     exec(lock_.c_str(), PGRES_TUPLES_OK);
-    const std::string parameters[] = {text_array(names), number_array(cursors), std::to_string(turn_commands_per_session_max),
-                                      std::to_string(turn_commands_max)};
+    const std::string parameters[] = {text_array(names), number_array(cursors),
+                                      std::to_string(turn_commands_per_session_max), std::to_string(turn_commands_max)};
     const char* values[] = {parameters[0].c_str(), parameters[1].c_str(), parameters[2].c_str(), parameters[3].c_str()};
-    const auto rows = expect(PQexecPrepared(connection_.get(), "fetch", 4, values, nullptr, nullptr, 0), PGRES_TUPLES_OK);
+    const auto rows =
+        expect(PQexecPrepared(connection_.get(), "fetch", 4, values, nullptr, nullptr, 0), PGRES_TUPLES_OK);
     const int n = PQntuples(rows.get());
     if (n == 0) {
       exec("ROLLBACK", PGRES_COMMAND_OK);
@@ -192,15 +197,26 @@ void reset(const std::string& url) {
   t.exec("CHECKPOINT");
 }
 
+void store(const std::string& url, std::size_t first_session, const work& w) {
+  // As many transactions as submitters would make of it, roughly: the sweep reads by transaction.
+  constexpr std::size_t chunk = 20'000;
+  const auto text = [](std::size_t n) { return std::to_string(n); };
+  const std::string index = text(first_session) + " + i % " + text(w.sessions);
+  pqxx::connection c(url);
+  pqxx::nontransaction t(c);
+  t.exec("INSERT INTO rowcall.sessions (session_id) SELECT 'echo-s' || i FROM generate_series(" + text(first_session) +
+         ", " + text(first_session + w.sessions - 1) + ") i");
+  for (std::size_t i = 0; i < w.commands; i += chunk)
+    t.exec("INSERT INTO rowcall.command_log (seq, session_id, type, data) SELECT 1 + i / " + text(w.sessions) +
+           ", 'echo-s' || (" + index + "), 'say', jsonb_build_object('chat_id', 's' || (" + index +
+           "), 'text', repeat('x', 80), 'sender', 'u') FROM generate_series(" + text(i) + ", " +
+           text(std::min(i + chunk, w.commands) - 1) + ") i");
+}
+
 void fill(const std::string& url, const work& w) {
   reset(url);
+  store(url, 0, w);
   pqxx::connection c(url);
-  prepare_submit(c);
-  for (std::size_t i = 0; i < w.commands;) {
-    std::vector<std::size_t> batch;
-    for (; i < w.commands && batch.size() < submit_batch_commands; ++i) batch.push_back(i % w.sessions);
-    submit(c, batch);
-  }
   pqxx::nontransaction t(c);
   t.exec("VACUUM ANALYZE rowcall.command_log");
   t.exec("CHECKPOINT");
@@ -210,7 +226,8 @@ void verify(const std::string& url, const work& w) {
   pqxx::connection c(url);
   pqxx::nontransaction t(c);
   const auto row = t.exec1(
-      "SELECT count(*), count(*) FILTER (WHERE n = seq AND n = command_seq) FROM (SELECT seq, command_seq, row_number() "
+      "SELECT count(*), count(*) FILTER (WHERE n = seq AND n = command_seq) FROM (SELECT seq, command_seq, "
+      "row_number() "
       "OVER (PARTITION BY session_id ORDER BY seq) n FROM rowcall.update_log) u");
   if (row[0].as<std::size_t>() != w.commands || row[1].as<std::size_t>() != w.commands)
     throw std::runtime_error("the log is wrong: " + row[0].as<std::string>() + " updates, " + row[1].as<std::string>() +
@@ -298,7 +315,9 @@ double limit_client(const std::string& url, const work& w) {
 double live_client(const std::string& url, const work& w) {
   reset(url);
   struct client {
-    client(const std::string& url, const work& w, int part) : processing(url, w, part), submitting(url) { prepare_submit(submitting); }
+    client(const std::string& url, const work& w, int part) : processing(url, w, part), submitting(url) {
+      prepare_submit(submitting);
+    }
     processor processing;
     pqxx::connection submitting;
 
@@ -307,7 +326,8 @@ double live_client(const std::string& url, const work& w) {
       const auto& mine = processing.sessions();
       for (std::size_t at = 0; at < commands;) {
         std::vector<std::size_t> batch;
-        for (; at < commands && batch.size() < submit_batch_commands; ++at) batch.push_back(mine[at % mine.size()].index);
+        for (; at < commands && batch.size() < submit_batch_commands; ++at)
+          batch.push_back(mine[at % mine.size()].index);
         submit(submitting, batch);
         // The whole share of the sessions: the batch touched most of it.
         for (std::size_t open = batch.size(); open > 0;) open -= processing.turn(0, mine.size());

@@ -81,8 +81,10 @@ engine::result<void> check_database(const connection_options& options) {
   }
 }
 
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role) {
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
+                                                      std::optional<std::size_t> inline_updates_bytes_max) {
   bus::nats_config config;
+  if (inline_updates_bytes_max) config.inline_updates_bytes_max = *inline_updates_bytes_max;
   config.url = options.nats_url;
   config.name = "rowcall " + role;
   config.subject_prefix = options.subject_prefix;

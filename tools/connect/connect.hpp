@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/ports.hpp"
@@ -31,7 +32,9 @@ std::string unreachable_database(const connection_options& options, const std::s
 engine::result<void> check_database(const connection_options& options);
 
 /// Connects to NATS in the background: the bus is usable at once and reconnects for ever.
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role);
+/// `inline_updates_bytes_max`: a notice carries its updates when their data is not larger; nothing: the bus's default.
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
+                                                      std::optional<std::size_t> inline_updates_bytes_max = {});
 
 /// Waits until NATS has answered once. False when it did not within `timeout`; what is published then may be lost, and
 /// the engine's sweep finds the work.

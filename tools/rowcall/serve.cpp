@@ -124,7 +124,7 @@ exit_code run(const global_options& global, const serve_options& options, engine
   stop_signal stop;
   if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
   if (stop.is_stopped()) return exit_code::ok;
-  auto bus = open_bus(global.connection, "serve");
+  auto bus = open_bus(global.connection, "serve", options.inline_updates_bytes_max);
   if (!bus) return fail_with(bus.error());
 
   std::atomic<bool> has_died{false};
