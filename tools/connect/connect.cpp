@@ -89,8 +89,11 @@ bus::nats_config bus_config_of(const connection_options& options, const std::str
   return config;
 }
 
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role) {
-  auto opened = bus::connect_nats(bus_config_of(options, role));
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
+                                                      std::optional<std::size_t> inline_updates_bytes_max) {
+  auto config = bus_config_of(options, role);
+  if (inline_updates_bytes_max) config.inline_updates_bytes_max = *inline_updates_bytes_max;
+  auto opened = bus::connect_nats(std::move(config));
   if (!opened) {
     auto error = opened.error();
     error.message = "cannot use NATS at " + without_password(options.nats_url) + ": " + error.message +

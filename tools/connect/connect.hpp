@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bus/nats_bus.hpp"
@@ -35,7 +36,9 @@ engine::result<void> check_database(const connection_options& options);
 bus::nats_config bus_config_of(const connection_options& options, const std::string& role);
 
 /// Connects to NATS in the background: the bus is usable at once and reconnects for ever.
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role);
+/// `inline_updates_bytes_max`: a notice carries its updates when their data is not larger; nothing: the bus's default.
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
+                                                      std::optional<std::size_t> inline_updates_bytes_max = {});
 
 /// Waits until NATS has answered once. False when it did not within `timeout`; what is published then may be lost, and
 /// the engine's sweep finds the work.

@@ -190,6 +190,8 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--turn-commands-per-session-max", o.turn_commands_per_session_max, 1, 100'000,
         "commands of one session in one turn");
   count("--turn-bytes-max", o.turn_bytes_max, 1'024, 1'000'000'000, "bytes of command data in one turn");
+  count("--inline-updates-bytes-max", o.inline_updates_bytes_max, 0, 512 * 1024,
+        "a notice carries the updates up to this size; followers read larger ones from the log");
   duration("--sweep-interval", o.sweep_interval, "how often lost wakes are looked for");
   duration("--heartbeat-interval", o.heartbeat_interval, "how often this node says that it is alive");
   duration("--dead-after", o.dead_after, "a node that was silent for this long is dead");

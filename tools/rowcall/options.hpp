@@ -80,6 +80,7 @@ struct serve_options {
   std::size_t turn_commands_max = 4'096;
   std::size_t turn_commands_per_session_max = 256;
   std::size_t turn_bytes_max = 4 * 1024 * 1024;
+  std::size_t inline_updates_bytes_max = 8 * 1024;  ///< a notice with more data than this makes followers read the log
   milliseconds sweep_interval{1'000};
   milliseconds heartbeat_interval{250};
   milliseconds dead_after{750};             ///< a node without a heartbeat for this long is dead

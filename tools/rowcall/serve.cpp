@@ -137,7 +137,7 @@ exit_code run(const global_options& global, const serve_options& options, engine
   if (stop.is_stopped()) return exit_code::ok;
   const auto incarnation = storage::postgres::read_incarnation(store_config_of(global.connection, "serve"));
   if (!incarnation) return fail_with(incarnation.error());
-  auto bus = open_bus(global.connection, "serve");
+  auto bus = open_bus(global.connection, "serve", options.inline_updates_bytes_max);
   if (!bus) return fail_with(bus.error());
 
   std::atomic<bool> has_died{false};
