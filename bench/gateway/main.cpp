@@ -56,7 +56,9 @@ double median(std::vector<double> v) {
   return v.empty() ? 0 : v[v.size() / 2];
 }
 
-void print(const char* name, double value, const char* unit) { std::printf("{\"name\":\"gateway_%s\",\"value\":%.4g,\"unit\":\"%s\"}\n", name, value, unit), std::fflush(stdout); }
+void print(const char* name, double value, const char* unit) {
+  std::printf("{\"name\":\"gateway_%s\",\"value\":%.4g,\"unit\":\"%s\"}\n", name, value, unit), std::fflush(stdout);
+}
 
 storage::postgres::store_config store(const settings& s) {
   storage::postgres::store_config c;
@@ -78,14 +80,16 @@ class http_connection {
     if (fd_ < 0 || connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
       throw std::runtime_error(std::string{"connect: "} + std::strerror(errno));
   }
-  http_connection(http_connection&& other) noexcept : fd_(std::exchange(other.fd_, -1)), input_(std::move(other.input_)) {}
+  http_connection(http_connection&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), input_(std::move(other.input_)) {}
   ~http_connection() {
     if (fd_ >= 0) close(fd_);
   }
   int fd() const { return fd_; }
 
   void send(const std::string& text) {
-    if (::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) throw std::runtime_error("send");
+    if (::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size()))
+      throw std::runtime_error("send");
   }
   /// Reads until `mark` has come; what is behind it stays.
   std::string read_to(std::string_view mark) {
@@ -120,16 +124,19 @@ class http_connection {
 };
 
 std::string get_stream(const settings& s, const std::string& session) {
-  return "GET /v1/sessions/" + session + "/updates?after=end HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\nAuthorization: Bearer " +
-         s.token + "\r\n\r\n";
+  return "GET /v1/sessions/" + session +
+         "/updates?after=end HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\nAuthorization: Bearer " + s.token +
+         "\r\n\r\n";
 }
 std::string post_command(const settings& s, const std::string& session) {
   static const std::string body = R"({"type":"say","data":{"text":"hello, this is a message of ordinary length"}})";
-  return "POST /v1/sessions/" + session + "/commands HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: Bearer " +
-         s.token + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  return "POST /v1/sessions/" + session +
+         "/commands HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: Bearer " + s.token +
+         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 engine::command_request command(const std::string& session) {
-  return {*engine::session_id::parse(session), "say", R"({"text":"hello, this is a message of ordinary length"})", std::nullopt};
+  return {*engine::session_id::parse(session), "say", R"({"text":"hello, this is a message of ordinary length"})",
+          std::nullopt};
 }
 
 /// `rowcall gateway` as a child process.
@@ -139,9 +146,25 @@ class gateway_process {
     int out[2];
     if (pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
     const auto limit = std::to_string(s.streams + 1'000);
-    std::vector<std::string> arguments{s.rowcall, "--database", s.database, "--nats", s.nats, "--log-level", "warn", "gateway", "--listen",
-                                       "127.0.0.1:0", "--development", "--commands-per-s", "1e9", "--reads-per-s", "1e9",
-                                       "--connections-max", limit, "--streams-max", limit};
+    std::vector<std::string> arguments{s.rowcall,
+                                       "--database",
+                                       s.database,
+                                       "--nats",
+                                       s.nats,
+                                       "--log-level",
+                                       "warn",
+                                       "gateway",
+                                       "--listen",
+                                       "127.0.0.1:0",
+                                       "--development",
+                                       "--commands-per-s",
+                                       "1e9",
+                                       "--reads-per-s",
+                                       "1e9",
+                                       "--connections-max",
+                                       limit,
+                                       "--streams-max",
+                                       limit};
     pid_ = fork();
     if (pid_ == 0) {
       dup2(out[1], 1);
@@ -157,7 +180,8 @@ class gateway_process {
     while (read(out[0], &c, 1) == 1 && c != '\n') line += c;
     out_ = out[0];
     const auto colon = line.rfind(':');
-    if (!line.starts_with("gateway: ") || colon == line.npos) throw std::runtime_error("the gateway did not start: " + line);
+    if (!line.starts_with("gateway: ") || colon == line.npos)
+      throw std::runtime_error("the gateway did not start: " + line);
     s.port = static_cast<std::uint16_t>(std::atoi(line.c_str() + colon + 1));
   }
   gateway_process(const gateway_process&) = delete;
@@ -187,7 +211,8 @@ void measure_streams(settings& s, std::size_t sessions, const char* name) {
     // A server that is asked by ten thousand at once answers some of them late; here it is what is open that counts.
     if (i >= at_once) open[i - at_once].read_to("\"positions\"");
   }
-  for (std::size_t i = s.streams > at_once ? s.streams - at_once : 0; i < s.streams; ++i) open[i].read_to("\"positions\"");
+  for (std::size_t i = s.streams > at_once ? s.streams - at_once : 0; i < s.streams; ++i)
+    open[i].read_to("\"positions\"");
   const double took = std::chrono::duration<double>(steady::now() - start).count();
   std::this_thread::sleep_for(2s);
   const auto idle = usage_of(gateway.pid());
@@ -195,7 +220,8 @@ void measure_streams(settings& s, std::size_t sessions, const char* name) {
   const auto after = usage_of(gateway.pid());
   const std::string prefix = std::string{"streams_"} + name;
   print((prefix + "_rss_mib").c_str(), after.rss_mib, "MiB");
-  print((prefix + "_kib_per_stream").c_str(), (after.rss_mib - before.rss_mib) * 1024 / static_cast<double>(s.streams), "KiB");
+  print((prefix + "_kib_per_stream").c_str(), (after.rss_mib - before.rss_mib) * 1024 / static_cast<double>(s.streams),
+        "KiB");
   print((prefix + "_idle_core").c_str(), (after.cpu_s - idle.cpu_s) / s.idle_s, "cores");
   print((prefix + "_opened_per_s").c_str(), static_cast<double>(s.streams) / took, "1/s");
 }
@@ -276,7 +302,8 @@ double rate_of(const settings& s, const std::function<std::function<void()>(int)
   const auto first = count.load();
   const auto start = steady::now();
   std::this_thread::sleep_for(std::chrono::seconds{s.submit_s});
-  const double rate = static_cast<double>(count.load() - first) / std::chrono::duration<double>(steady::now() - start).count();
+  const double rate =
+      static_cast<double>(count.load() - first) / std::chrono::duration<double>(steady::now() - start).count();
   stop = true;
   for (auto& t : threads) t.join();
   return rate;
@@ -330,7 +357,8 @@ double client_rate(const settings& s) {
   });
 }
 
-void compare(const settings& s, const char* what, const char* unit, const std::function<double()>& http, const std::function<double()>& client) {
+void compare(const settings& s, const char* what, const char* unit, const std::function<double()>& http,
+             const std::function<double()>& client) {
   std::vector<double> https, clients, ratios;
   for (int round = 0; round < s.rounds; ++round) {
     const bool is_http_first = round % 2 == 0;
@@ -352,11 +380,17 @@ int run(settings s) {
   setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur < s.streams + 100) throw std::runtime_error("ulimit -n is too low for that many streams");
   const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  s.token = gateway::key_ring::development().sign(gateway::claims_of({"", {"echo-*"}, {"echo-*"}, false, 3h}, now).value(), "").value();
+  s.token = gateway::key_ring::development()
+                .sign(gateway::claims_of({"", {"echo-*"}, {"echo-*"}, false, 3h}, now).value(), "")
+                .value();
   engine_process engine(s.rowcall, s.database, s.nats);
   const auto wants = [&](const char* name) { return s.only.empty() || s.only == name; };
-  if (wants("latency")) compare(s, "latency_us", "us", [&] { return http_latency_us(s); }, [&] { return client_latency_us(s); });
-  if (wants("submit")) compare(s, "submit_per_s", "1/s", [&] { return http_rate(s); }, [&] { return client_rate(s); });
+  if (wants("latency"))
+    compare(
+        s, "latency_us", "us", [&] { return http_latency_us(s); }, [&] { return client_latency_us(s); });
+  if (wants("submit"))
+    compare(
+        s, "submit_per_s", "1/s", [&] { return http_rate(s); }, [&] { return client_rate(s); });
   if (wants("streams")) {
     measure_streams(s, 100, "of_100_sessions");
     measure_streams(s, s.streams, "of_own_sessions");
@@ -369,17 +403,25 @@ int run(settings s) {
 
 int main(int argc, char** argv) {
   rowcall::bench::settings s;
-  const auto from_environment = [](const char* name) { return std::getenv(name) != nullptr ? std::string{std::getenv(name)} : std::string{}; };
+  const auto from_environment = [](const char* name) {
+    return std::getenv(name) != nullptr ? std::string{std::getenv(name)} : std::string{};
+  };
   s.database = from_environment("ROWCALL_DATABASE_URL");
   s.nats = from_environment("ROWCALL_NATS_URL");
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string name = argv[i], value = argv[i + 1];
-    if (name == "--rowcall") s.rowcall = value;
-    else if (name == "--streams") s.streams = std::stoul(value);
-    else if (name == "--rounds") s.rounds = std::stoi(value);
-    else if (name == "--singles") s.singles = std::stoul(value);
-    else if (name == "--idle-s") s.idle_s = std::stoi(value);
-    else if (name == "--only") s.only = value;
+    if (name == "--rowcall")
+      s.rowcall = value;
+    else if (name == "--streams")
+      s.streams = std::stoul(value);
+    else if (name == "--rounds")
+      s.rounds = std::stoi(value);
+    else if (name == "--singles")
+      s.singles = std::stoul(value);
+    else if (name == "--idle-s")
+      s.idle_s = std::stoi(value);
+    else if (name == "--only")
+      s.only = value;
     else {
       std::fprintf(stderr, "unknown option %s\n", argv[i]);
       return 2;
