@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/chat/ports.hpp"
 #include "engine/ports.hpp"
 
 /// The stores on PostgreSQL 15 or newer. Each holds one connection of its own, made on first use and made anew after
@@ -30,6 +31,7 @@ std::unique_ptr<engine::node_store> make_node_store(store_config config);
 std::unique_ptr<engine::command_store> make_command_store(store_config config);
 std::unique_ptr<engine::update_store> make_update_store(store_config config);
 std::unique_ptr<engine::admin_store> make_admin_store(store_config config);
+std::unique_ptr<engine::chat::chat_store> make_chat_store(store_config config);
 
 /// A session that got commands lately.
 struct busy_session {

@@ -13,6 +13,7 @@
 #include "storage/postgres/incarnation.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
+#include "tools/rowcall/composition.hpp"
 #include "tools/rowcall/engine_telemetry.hpp"
 #include "tools/rowcall/logging.hpp"
 #include "tools/rowcall/service_notice.hpp"
@@ -55,19 +56,6 @@ storage::postgres::store_config turn_store_config_of(const global_options& globa
   c.transaction_timeout = o.transaction_timeout;
   c.statement_timeout = o.statement_timeout;
   return c;
-}
-
-/// Waits for a database with the right schema: a service may start before its database does. An error is final;
-/// `stop` ends the wait with success.
-engine::result<void> await_database(const global_options& global, stop_signal& stop) {
-  constexpr milliseconds wait_max{2'000};
-  for (milliseconds wait{100};; wait = std::min(wait * 2, wait_max)) {
-    auto checked = check_database(global.connection);
-    if (checked || checked.error().code != engine::errc::unavailable) return checked;
-    spdlog::warn("{} Trying again.", checked.error().message);
-    tell_service_manager("STATUS=waiting for the database");
-    if (stop.wait_for(wait)) return {};
-  }
 }
 
 /// Ends the process when a stop takes longer than its bound: the database recovers what was open.
