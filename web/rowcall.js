@@ -87,8 +87,8 @@ export class Rowcall {
     this.#token = token;
   }
 
-  async #send(method, path, { body, headers = {}, signal, renew = false }) {
-    const token = typeof this.#token === "function" ? await this.#token({ renew }) : this.#token;
+  async #send(method, path, { body, headers = {}, signal, renew = false, anonymous = false }) {
+    const token = anonymous ? null : typeof this.#token === "function" ? await this.#token({ renew }) : this.#token;
     if (token) headers = { ...headers, Authorization: `Bearer ${token}` };
     if (body !== undefined) headers = { ...headers, "Content-Type": "application/json" };
     let response;
@@ -120,20 +120,20 @@ export class Rowcall {
     try {
       return await this.#send(method, path, options);
     } catch (error) {
-      if (error.status !== 401 || typeof this.#token !== "function") throw error;
+      if (error.status !== 401 || options.anonymous || typeof this.#token !== "function") throw error;
       return this.#send(method, path, { ...options, renew: true });
     }
   }
 
-  /** One try, bounded in time; the answer's JSON. */
-  async request(method, path, { body, headers, signal, timeoutMs = this.timeoutMs } = {}) {
+  /** One try, bounded in time; the answer's JSON. anonymous: without the token. */
+  async request(method, path, { body, headers, signal, anonymous, timeoutMs = this.timeoutMs } = {}) {
     const abort = new AbortController();
     const stop = () => abort.abort();
     const timer = setTimeout(stop, timeoutMs);
     signal?.addEventListener("abort", stop);
     if (signal?.aborted) stop();
     try {
-      const response = await this.open(method, path, { body, headers, signal: abort.signal });
+      const response = await this.open(method, path, { body, headers, anonymous, signal: abort.signal });
       if (response.status === 204) return null;
       return await response.json();
     } catch (error) {

@@ -55,10 +55,10 @@ export class Identity {
   /** Throws a RowcallError. */
   async signIn(nameOrToken) {
     if (nameOrToken.split(".").length === 3) {
-      const me = await this.#client.request("POST", "/v1/session", { headers: { Authorization: `Bearer ${nameOrToken}` } });
+      const me = await this.#client.request("POST", "/v1/session", { headers: { Authorization: `Bearer ${nameOrToken}` }, anonymous: true });
       this.#take({ user: me.user });
     } else {
-      const { user, token } = await this.#client.request("POST", "/v1/dev/login", { body: { name: nameOrToken } });
+      const { user, token } = await this.#client.request("POST", "/v1/dev/login", { body: { name: nameOrToken }, anonymous: true });
       this.#take({ user, token, isDevelopment: true });
     }
     this.#keep();
@@ -67,6 +67,6 @@ export class Identity {
   async signOut() {
     sessionStorage.removeItem(TAB);
     localStorage.removeItem(DEVICE);
-    await this.#client.request("DELETE", "/v1/session").catch(() => {});
+    await this.#client.request("DELETE", "/v1/session", { anonymous: true }).catch(() => {});
   }
 }
