@@ -519,9 +519,9 @@ export class MemoryStore {
   }
   /** Reads, lets `change` give the new value (undefined: none), and writes, with nothing in between. */
   async update(table, key, change) {
-    const before = await this.get(table, key);
-    const after = before === undefined ? undefined : change(before);
-    if (after !== undefined) await this.apply([["put", table, key, after]]);
+    const row = this.#table(table).get(JSON.stringify(key));
+    const after = row && change(structuredClone(row.value));
+    if (after !== undefined) row.value = structuredClone(after);
     return after;
   }
   async list(table, first, last) {

@@ -175,7 +175,7 @@ class Chat {
     if (entry.type === "create_chat" && /exists already/.test(reason)) {
       // Somebody was faster, or it was always there: that is where the user wants to be.
       this.#outbox.dismiss(entry.id);
-      this.#toast(`“${entry.data.name}” exists already: joining it`);
+      if (entry.data.name !== LOBBY) this.#toast(`“${entry.data.name}” exists already: joining it`);
       this.#outbox.add(this.#model.userSession, "join_chat", { chat_id: entry.data.chat_id }, { name: entry.data.name });
       return;
     }
