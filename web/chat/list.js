@@ -3,7 +3,8 @@
 
 const MARGIN_PX = 700;
 const ROWS_MAX = 300_000; // browsers lay out some 33 million pixels
-export const UNKNOWN_PX = 58;
+const UNKNOWN_PX = 58;
+const BLOCK_ROWS = 256; // heights are summed by block, so that a change costs a block and not the history
 
 export class VirtualList {
   #scroller;
@@ -11,13 +12,14 @@ export class VirtualList {
   #source;
   #rows = new Map(); // key -> {element, version}
   #heights = new Map(); // key -> measured px
-  #offsets = new Float64Array(1);
   #count = 0;
-  #validTo = 0; // offsets[0 … validTo] are right
+  #blocks = []; // height of each block of rows; undefined: to be summed
+  #starts = [0]; // where each block begins
   #atEnd = true;
   #frame = 0;
   #width = 0;
   #setTop = -1;
+  #anchor = { key: null, index: 0, by: 0, top: 0 };
   stats = { renders: 0, rowsMade: 0 };
 
   /**
@@ -45,7 +47,7 @@ export class VirtualList {
       if (scroller.clientWidth !== this.#width) {
         this.#width = scroller.clientWidth;
         this.#heights.clear();
-        this.#validTo = 0;
+        this.#blocks = [];
       }
       this.render();
     }).observe(scroller);
@@ -59,7 +61,7 @@ export class VirtualList {
     for (const { element } of this.#rows.values()) element.remove();
     this.#rows.clear();
     this.#heights.clear();
-    this.#validTo = 0;
+    this.#blocks = [];
     this.#atEnd = true;
     this.render();
   }
@@ -69,9 +71,9 @@ export class VirtualList {
       this.render();
     });
   }
-  /** Rows from this index on may have changed in number or height. */
+  /** From this index on there may be other rows, more or fewer. */
   invalidate(index = 0) {
-    this.#validTo = Math.min(this.#validTo, index);
+    this.#blocks.length = Math.min(this.#blocks.length, Math.floor(index / BLOCK_ROWS));
     this.schedule();
   }
   toEnd() {
@@ -82,7 +84,7 @@ export class VirtualList {
   toIndex(index) {
     this.#atEnd = false;
     this.#layout();
-    this.#scrollTo(Math.max(0, this.#offsets[Math.min(index, this.#count)] - 60));
+    this.#scrollTo(Math.max(0, this.#offset(Math.min(index, this.#count)) - 60));
     this.render();
     this.onScroll(false);
   }
@@ -90,27 +92,48 @@ export class VirtualList {
     return this.#rows.get(this.#source.key(index))?.element;
   }
 
+  #height(index) {
+    return this.#heights.get(this.#source.key(index)) ?? UNKNOWN_PX;
+  }
   #layout() {
     const count = Math.min(this.#source.count(), ROWS_MAX);
-    if (this.#offsets.length < count + 1) {
-      const larger = new Float64Array(Math.ceil((count + 1) * 1.5));
-      larger.set(this.#offsets.subarray(0, this.#validTo + 1));
-      this.#offsets = larger;
-    }
-    this.#validTo = Math.min(this.#validTo, count);
-    for (let i = this.#validTo; i < count; ++i) this.#offsets[i + 1] = this.#offsets[i] + (this.#heights.get(this.#source.key(i)) ?? UNKNOWN_PX);
+    if (count !== this.#count) this.#blocks.length = Math.min(this.#blocks.length, Math.floor(Math.min(count, this.#count) / BLOCK_ROWS));
     this.#count = count;
-    this.#validTo = count;
+    const blocks = Math.ceil(count / BLOCK_ROWS);
+    for (let b = 0; b < blocks; ++b) {
+      if (this.#blocks[b] === undefined) {
+        let sum = 0;
+        for (let i = b * BLOCK_ROWS; i < Math.min(count, (b + 1) * BLOCK_ROWS); ++i) sum += this.#height(i);
+        this.#blocks[b] = sum;
+      }
+      this.#starts[b + 1] = this.#starts[b] + this.#blocks[b];
+    }
+    this.#starts.length = blocks + 1;
+  }
+  get #total() {
+    return this.#starts[this.#starts.length - 1];
+  }
+  /** Where a row begins; of the row after the last: where all end. */
+  #offset(index) {
+    const block = Math.floor(index / BLOCK_ROWS);
+    let offset = this.#starts[Math.min(block, this.#starts.length - 1)];
+    for (let i = block * BLOCK_ROWS; i < index; ++i) offset += this.#height(i);
+    return offset;
   }
   #indexAt(y) {
     let low = 0;
-    let high = this.#count;
-    while (low < high) {
+    let high = this.#starts.length - 1;
+    while (low + 1 < high) {
       const middle = (low + high) >> 1;
-      if (this.#offsets[middle + 1] <= y) low = middle + 1;
+      if (this.#starts[middle] <= y) low = middle;
       else high = middle;
     }
-    return Math.min(low, Math.max(0, this.#count - 1));
+    let index = low * BLOCK_ROWS;
+    for (let end = this.#starts[low]; index < this.#count; ++index) {
+      end += this.#height(index);
+      if (end > y) break;
+    }
+    return Math.min(index, Math.max(0, this.#count - 1));
   }
   #scrollTo(top) {
     if (Math.abs(this.#scroller.scrollTop - top) < 0.5) return;
@@ -122,21 +145,16 @@ export class VirtualList {
     ++this.stats.renders;
     const view = this.#scroller.clientHeight;
     if (view === 0) return;
-    // The anchor, by key, from the layout that is on the screen.
-    let anchor = null;
-    if (!this.#atEnd && this.#count > 0) {
-      const top = this.#scroller.scrollTop;
-      const index = this.#indexAt(top);
-      anchor = { key: this.#anchorKey(index), index, by: this.#offsets[index] - top };
-    }
+    // Where the reader is, in the layout that is on the screen.
+    if (Math.abs(this.#scroller.scrollTop - this.#anchor.top) > 1) this.#dropAnchor(this.#scroller.scrollTop);
+    const anchor = this.#anchor;
     this.#layout();
     // Measuring may show that rows are smaller than thought, and more of them fit: a few rounds settle it.
     for (let round = 0; round < 4; ++round) {
-      const total = this.#offsets[this.#count];
+      const total = this.#total;
       let top;
       if (this.#atEnd) top = Math.max(0, total - view);
-      else if (anchor) top = this.#offsets[this.#find(anchor)] - anchor.by;
-      else top = this.#scroller.scrollTop;
+      else top = this.#offset(this.#find(anchor)) - anchor.by;
       top = Math.max(0, Math.min(top, Math.max(0, total - view)));
       const first = this.#indexAt(Math.max(0, top - MARGIN_PX));
       const last = Math.min(this.#count - 1, this.#indexAt(top + view + MARGIN_PX));
@@ -145,26 +163,27 @@ export class VirtualList {
         this.#finish(first, last, top);
         return;
       }
-      this.#validTo = Math.min(this.#validTo, measured.from);
       this.#layout();
     }
   }
 
-  #anchorKey(index) {
-    return this.#shownKeys?.[index - this.#shownFirst] ?? this.#source.key(Math.min(index, this.#source.count() - 1));
+  /** Remembers the row at the top of the view, and how far above the top it begins. */
+  #dropAnchor(top) {
+    const index = this.#indexAt(top);
+    const isRow = this.#count > 0 && index < this.#source.count();
+    this.#anchor = { key: isRow ? this.#source.key(index) : null, index, by: this.#offset(index) - top, top };
   }
-  #shownKeys = null;
-  #shownFirst = 0;
+  /** The row's index now: rows above it may have gone. */
   #find({ key, index }) {
     const count = this.#count;
     for (let distance = 0; distance < 2000; ++distance) {
       if (index - distance >= 0 && index - distance < count && this.#source.key(index - distance) === key) return index - distance;
       if (index + distance < count && this.#source.key(index + distance) === key) return index + distance;
     }
-    return Math.min(index, count - 1);
+    return Math.max(0, Math.min(index, count - 1));
   }
 
-  /** Puts the rows first…last into the page; what was measured anew, or null. */
+  /** Puts the rows first…last into the page; true when heights turned out otherwise. */
   #place(first, last) {
     const wanted = new Set();
     const made = [];
@@ -196,27 +215,27 @@ export class VirtualList {
         element.remove();
         this.#rows.delete(key);
       }
-    this.#shownFirst = first;
-    this.#shownKeys = [...wanted];
-    let from = Infinity;
+    let isNew = false;
     // All reads after all writes: one layout.
     for (const i of made) {
       const key = this.#source.key(i);
       const height = this.#rows.get(key).element.offsetHeight;
       if (this.#heights.get(key) !== height) {
         this.#heights.set(key, height);
-        from = Math.min(from, i);
+        this.#blocks[Math.floor(i / BLOCK_ROWS)] = undefined;
+        isNew = true;
       }
     }
-    return from === Infinity ? null : { from };
+    return isNew;
   }
 
   #finish(first, last, top) {
-    const before = this.#count > 0 ? this.#offsets[first] : 0;
-    const after = this.#count > 0 ? this.#offsets[this.#count] - this.#offsets[last + 1] : 0;
+    const before = this.#count > 0 ? this.#offset(first) : 0;
+    const after = this.#count > 0 ? this.#total - this.#offset(last + 1) : 0;
     this.#content.style.paddingTop = `${before}px`;
     this.#content.style.paddingBottom = `${after}px`;
     this.#scrollTo(top);
+    this.#dropAnchor(this.#scroller.scrollTop);
     if (this.#count > 0) this.#source.need(first, last);
   }
 }

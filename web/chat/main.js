@@ -212,13 +212,17 @@ class Chat {
       this.#draw("rooms");
       if (isCurrent) {
         this.#draw("room");
-        if (more.live && !this.#list.atEnd) this.#newBelow += Math.max(0, room.seq - more.from);
+        if (more.live && !this.#list.atEnd) {
+          this.#newBelow += Math.max(0, room.seq - more.from);
+          this.#scrolled(false);
+        }
         this.#list.invalidate(Math.max(0, more.from - room.first));
         if (more.live) this.#readIfSeen();
       }
     }
     if (what === "history" && isCurrent) {
-      this.#list.invalidate(Math.max(0, (more[0]?.seq ?? room.first) - room.first));
+      if (more.isShorter) this.#list.invalidate();
+      else this.#list.schedule();
     }
     if (what === "outbox") {
       this.#draw("rooms", "connection");
@@ -428,10 +432,7 @@ class Chat {
     if (this.#live && isSeen && this.#model.current && this.#list.atEnd) this.#model.read(this.#model.current);
   }
   #arrived(room, { data }) {
-    if (room.id === this.#model.current) {
-      this.#announce(`${data.sender}: ${data.text}`);
-      this.#scrolled(this.#list.atEnd);
-    }
+    if (room.id === this.#model.current) this.#announce(`${data.sender}: ${data.text}`);
   }
   #announce(text) {
     const live = $("live");

@@ -175,8 +175,9 @@ export class Model {
     const room = this.rooms.get(id);
     if (!room) return;
     for (const update of updates) room.updates.set(update.seq, update);
+    const before = room.first;
     if (gone) room.first = Math.max(room.first, updates[0]?.seq ?? room.seq + 1);
-    this.effects.changed("history", room, updates);
+    this.effects.changed("history", room, { isShorter: room.first > before });
   }
   /** The stream has caught up: rooms that were never opened on this device begin as read. */
   caughtUp() {
