@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/chat/ports.hpp"
 #include "engine/ports.hpp"
 
 /// The stores on PostgreSQL 15 or newer. Each holds one connection of its own, made on first use and made anew after
@@ -26,5 +27,6 @@ std::unique_ptr<engine::node_store> make_node_store(store_config config);
 std::unique_ptr<engine::command_store> make_command_store(store_config config);
 std::unique_ptr<engine::update_store> make_update_store(store_config config);
 std::unique_ptr<engine::admin_store> make_admin_store(store_config config);
+std::unique_ptr<engine::chat::chat_store> make_chat_store(store_config config);
 
 }  // namespace rowcall::storage::postgres

@@ -1,13 +1,19 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "engine/ports.hpp"
 #include "storage/postgres/stores.hpp"
 
 /// From options to stores and a bus: the one place where a tool meets PostgreSQL and NATS.
+namespace rowcall::bus {
+class signal_channel;
+}
+
 namespace rowcall::tools {
 
 struct connection_options {
@@ -32,6 +38,11 @@ engine::result<void> check_database(const connection_options& options);
 
 /// Connects to NATS in the background: the bus is usable at once and reconnects for ever.
 engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role);
+
+/// A channel for signals; as open_bus.
+engine::result<std::unique_ptr<bus::signal_channel>> open_signals(
+    const connection_options& options, const std::string& role,
+    std::function<void(const engine::session_id&, std::string_view)> on_signal);
 
 /// Waits until NATS has answered once. False when it did not within `timeout`; what is published then may be lost, and
 /// the engine's sweep finds the work.

@@ -24,6 +24,8 @@ struct table {
   serve_options serve;
   demo_options demo;
   chat_options chat;
+  gateway_options gateway;
+  token_options token;
 };
 
 void add_global(CLI::App& app, global_options& o) {
@@ -203,6 +205,63 @@ void add_chat(CLI::App& app, chat_options& o) {
   sub->add_flag("--no-colour,--no-color", o.no_colour, "plain text (also with NO_COLOR set)");
 }
 
+void add_gateway(CLI::App& app, gateway_options& o) {
+  auto* sub = app.add_subcommand("gateway", "HTTP and server-sent events for browsers, until SIGTERM or Ctrl-C");
+  const auto count = [&](const char* name, std::size_t& value, std::size_t low, std::size_t high, const char* description) {
+    sub->add_option(name, value, description)->check(CLI::Range(low, high))->type_name("N")->capture_default_str();
+  };
+  const auto rate = [&](const char* name, double& value, const char* description) {
+    sub->add_option(name, value, description)->check(CLI::Range(0.1, 1e9))->type_name("N")->capture_default_str();
+  };
+  sub->add_option("--listen", o.listen, "address and port; port 0 is any that is free")
+      ->type_name("ADDRESS:PORT")
+      ->capture_default_str();
+  sub->add_flag("--development", o.development, "tokens of the key that everybody knows, and a login without a password");
+  sub->add_option("--token-keys", o.token_keys, "directory with the keys of tokens; looked at again every second")->type_name("DIR");
+  sub->add_option("--web-root", o.web_root, "serve the pages of this directory instead of those that were built in")->type_name("DIR");
+  sub->add_option("--public-origin", o.public_origin, "what browsers call this gateway behind a proxy, https://chat.example.org")
+      ->type_name("ORIGIN");
+  sub->add_option("--cors-origin", o.cors_origins, "another origin whose pages may use the API; may be given several times")
+      ->type_name("ORIGIN");
+  sub->add_flag("--insecure-cookie", o.insecure_cookie, "the cookie may go over plain HTTP (no TLS before the gateway)");
+  count("--connections-max", o.connections_max, 1, 1'000'000, "open connections");
+  count("--streams-max", o.streams_max, 1, 1'000'000, "open event streams");
+  count("--streams-per-user-max", o.streams_per_user_max, 1, 1'000'000, "open event streams of one user");
+  count("--header-bytes-max", o.header_bytes_max, 1'024, 1024 * 1024, "largest request header");
+  count("--body-bytes-max", o.body_bytes_max, 1, 16 * 1024 * 1024, "largest request body");
+  rate("--commands-per-s", o.commands_per_s, "commands of one user; twice as many at once");
+  rate("--reads-per-s", o.reads_per_s, "pages, snapshots and streams of one user; twice as many at once");
+  add_duration_option(*sub, "--header-timeout", o.header_timeout, "bound on reading a request's header");
+  add_duration_option(*sub, "--body-timeout", o.body_timeout, "bound on reading a request's body");
+  add_duration_option(*sub, "--idle-timeout", o.idle_timeout, "a connection without a request is closed after this");
+  add_duration_option(*sub, "--write-timeout", o.write_timeout, "a reader that takes nothing for this long is dropped");
+  add_duration_option(*sub, "--heartbeat", o.heartbeat, "of open streams");
+  add_duration_option(*sub, "--poll-interval", o.poll_interval, "how long a lost notice can delay a stream");
+  count("--reader-threads", o.reader_threads, 1, 64, "threads that read the database, each with a connection");
+  count("--submit-connections", o.submit_connections, 1, 16, "connections that commands are stored through");
+  add_duration_option(*sub, "--stop-timeout", o.stop_timeout, "bound on a graceful stop");
+}
+
+void add_token(CLI::App& app, token_options& o) {
+  auto* sub = app.add_subcommand("token", "signed tokens for the gateway");
+  sub->require_subcommand(1);
+  auto* issue = sub->add_subcommand("issue", "print a new token");
+  issue->callback([&o] { o.what = token_options::verb::issue; });
+  auto* inspect = sub->add_subcommand("inspect", "print what stands in a token, and whether it would be accepted");
+  inspect->callback([&o] { o.what = token_options::verb::inspect; });
+  for (auto* one : {issue, inspect}) {
+    one->add_option("--token-keys", o.keys, "directory with the keys")->envname("ROWCALL_TOKEN_KEYS")->type_name("DIR");
+    one->add_flag("--development", o.development, "the key that everybody knows");
+  }
+  issue->add_option("--kid", o.kid, "the key to sign with; by default the last by name that can")->type_name("NAME");
+  issue->add_option("-u,--user", o.user, "whose token it is; by default it names his own session")->type_name("NAME");
+  issue->add_option("--submit", o.submit, "session (or prefix, echo-*) to submit to; may be given several times")->type_name("SESSION");
+  issue->add_option("--follow", o.follow, "session (or prefix) to follow; may be given several times")->type_name("SESSION");
+  issue->add_flag("--operator", o.is_operator, "lets into the operator's pages");
+  add_duration_option(*issue, "--lifetime", o.lifetime, "how long it is valid");
+  inspect->add_option("token", o.token, "the token; - reads it from stdin")->required()->type_name("TOKEN");
+}
+
 int tell(CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
   std::fprintf(stderr, "rowcall: %s\n", error.what());
@@ -233,6 +292,8 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   add_dead(app, t.dead);
   add_chat(app, t.chat);
   add_demo(app, t.demo);
+  add_gateway(app, t.gateway);
+  add_token(app, t.token);
   app.footer(exit_codes_text);
   finish_options(app);
   try {
@@ -250,6 +311,8 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   if (name == "cleanup") return with(t.cleanup);
   if (name == "dead") return with(t.dead);
   if (name == "chat") return with(t.chat);
+  if (name == "gateway") return with(t.gateway);
+  if (name == "token") return with(t.token);
   return with(t.demo);
 }
 

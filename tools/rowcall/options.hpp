@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "engine/types.hpp"
 #include "tools/connect/connect.hpp"
@@ -98,10 +99,43 @@ struct chat_options {
   bool no_colour = false;
 };
 
+/// See gateway/config.hpp for what each bound does.
+struct gateway_options {
+  std::string listen = "127.0.0.1:8080";  ///< address:port; port 0 is any that is free
+  bool development = false;
+  std::string token_keys;  ///< directory of the keys that tokens are checked with
+  std::string web_root;    ///< empty: the pages that were built in
+  std::string public_origin;
+  std::vector<std::string> cors_origins;
+  bool insecure_cookie = false;
+  std::size_t connections_max = 16'000, streams_max = 12'000, streams_per_user_max = 20;
+  std::size_t header_bytes_max = 16 * 1024, body_bytes_max = 1024 * 1024;
+  double commands_per_s = 200, reads_per_s = 200;
+  milliseconds header_timeout{10'000}, body_timeout{30'000}, idle_timeout{75'000}, write_timeout{10'000};
+  milliseconds heartbeat{15'000};
+  milliseconds poll_interval{5'000};
+  std::size_t reader_threads = 4;
+  std::size_t submit_connections = 1;
+  milliseconds stop_timeout{10'000};
+};
+
+struct token_options {
+  enum class verb { issue, inspect };
+  verb what = verb::issue;
+  std::string keys;  ///< directory of keys
+  bool development = false;
+  std::string kid;   ///< the key to sign with; empty: the last by name that can
+  std::string user;
+  std::vector<std::string> submit, follow;
+  bool is_operator = false;
+  milliseconds lifetime{3'600'000};
+  std::string token;  ///< inspect: `-` reads it from stdin
+};
+
 struct invocation {
   global_options global;
   std::variant<migrate_options, submit_options, follow_options, status_options, cleanup_options, dead_options,
-               serve_options, demo_options, chat_options>
+               serve_options, demo_options, chat_options, gateway_options, token_options>
       action;
 };
 

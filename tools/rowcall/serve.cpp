@@ -12,6 +12,7 @@
 #include "actors/engine_node.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
+#include "tools/rowcall/composition.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -42,35 +43,6 @@ storage::postgres::store_config turn_store_config_of(const global_options& globa
   c.transaction_timeout = o.transaction_timeout;
   c.statement_timeout = o.statement_timeout;
   return c;
-}
-
-void log(engine::log_level level, std::string_view text) {
-  switch (level) {
-    case engine::log_level::debug:
-      spdlog::debug("{}", text);
-      return;
-    case engine::log_level::info:
-      spdlog::info("{}", text);
-      return;
-    case engine::log_level::warning:
-      spdlog::warn("{}", text);
-      return;
-    case engine::log_level::error:
-      spdlog::error("{}", text);
-      return;
-  }
-}
-
-/// Waits for a database with the right schema: a service may start before its database does. An error is final;
-/// `stop` ends the wait with success.
-engine::result<void> await_database(const global_options& global, stop_signal& stop) {
-  constexpr milliseconds wait_max{2'000};
-  for (milliseconds wait{100};; wait = std::min(wait * 2, wait_max)) {
-    auto checked = check_database(global.connection);
-    if (checked || checked.error().code != engine::errc::unavailable) return checked;
-    spdlog::warn("{} Trying again.", checked.error().message);
-    if (stop.wait_for(wait)) return {};
-  }
 }
 
 /// Ends the process when a stop takes longer than its bound: the database recovers what was open.
@@ -136,7 +108,7 @@ exit_code run(const global_options& global, const serve_options& options, engine
   ports.bus = bus->get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
-  ports.log = log;
+  ports.log = log_line;
   ports.on_fatal = [&](std::string_view what) {
     spdlog::error("fatal: {}", what);
     has_died = true;
