@@ -255,7 +255,8 @@ export class EventParser {
  *      ▲────────────┴─────────────┴────────────────┘ broken, silent, drained, or the set of sessions changed
  *
  * Handlers (all optional): updates(session, updates) ascending and without a gap; gone(session, snapshot) instead of what
- * retention removed; left(session); ready(); signal({session, type, from, data}); state(state); unauthorized(); failed(error).
+ * retention removed; left(session); foreign(session): the log is shorter than what was seen, so it is another database;
+ * ready(); signal({session, type, from, data}); state(state); unauthorized(); failed(error).
  */
 export class Following {
   #client;
@@ -385,6 +386,11 @@ export class Following {
     } else if (error.status === 403 && this.#positions.has(error.session)) {
       this.#left(error.session);
       this.#changed = true;
+    } else if (error.status === 400 && error.problem.last_seq < Number(this.#positions.get(error.session))) {
+      // What was followed is not there: the gateway has another database than before.
+      this.#positions.delete(error.session);
+      this.#changed = true;
+      this.#handlers.foreign?.(error.session);
     } else if (error.status === 410) {
       if (await this.#gone(error.session ?? [...this.#positions.keys()][0])) this.#changed = true;
     } else if (error.status >= 400 && !error.isRetryable) {
@@ -856,6 +862,12 @@ export class Replica {
       left: (session) => {
         this.#sessions.delete(session);
         handlers.left?.(session);
+      },
+      foreign: async (session) => {
+        await this.#writing;
+        await this.forget(session);
+        handlers.foreign?.(session);
+        this.open(session);
       },
     }, options);
   }

@@ -243,6 +243,8 @@ export async function startFakeGateway({ webRoot, port = 0, sessions = new Sessi
   function stream(request, response, asked, user) {
     for (const [id] of asked) if (!mayFollow(user, id)) return problem(response, 403, "forbidden", { session: id });
     for (const [id, after] of asked) if (after !== "end" && Number(after ?? 0) < sessions.get(id).removed) return gone(response, sessions.get(id));
+    for (const [id, after] of asked)
+      if (Number(after) > sessions.last(id)) return problem(response, 400, "bad-request", { session: id, last_seq: sessions.last(id) });
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     response.write("retry: 1000\n\n");
     const it = { response, user, positions: new Map() };

@@ -343,6 +343,23 @@ test("what was seen is there again without a network, and only what is new is as
   assert.equal(streams[streams.length - 1].url.searchParams.get("session"), "chat-a:12");
 });
 
+test("a cache of another database is dropped", async () => {
+  const store = new MemoryStore();
+  const old = await gatewayWith();
+  await chatOf(old, 10);
+  const first = replicaOf(old, store);
+  await first.open("chat-a");
+  await until(() => first.get("chat-a").seq === 12, "all");
+  await first.written();
+  first.shutdown();
+  const other = await gatewayWith();
+  await chatOf(other, 1);
+  const second = replicaOf(other, store);
+  await second.open("chat-a");
+  await until(() => second.get("chat-a")?.seq === 3, "what the new one has");
+  assert.equal((await store.list("updates")).length, 3);
+});
+
 test("history comes in pages, tells where it begins, and is kept", async () => {
   const gateway = await gatewayWith();
   await chatOf(gateway, 30);

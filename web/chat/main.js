@@ -122,6 +122,7 @@ class Chat {
       ready: () => this.#ready(),
       state: (state) => this.#connectionChanged(state),
       signal: (signal) => this.#signal(signal),
+      foreign: (session) => this.#model.foreign(session),
       left: (session) => session !== this.#model.userSession && this.#model.roomLeft(session),
       unauthorized: () => this.signInAgain(),
       failed: (error) => console.error(error),

@@ -187,6 +187,15 @@ export class Model {
     }
   }
 
+  /** A room that begins anew: the gateway has another database. */
+  foreign(id) {
+    const room = this.rooms.get(id);
+    if (!room) return;
+    const { name } = room;
+    Object.assign(room, new Room(id), { name });
+    this.effects.changed("rooms");
+  }
+
   // ---- reading
 
   enter(id) {
