@@ -46,7 +46,7 @@ export async function visit(browser, url, name, { viewport = { width: 1180, heig
   if (signIn) {
     await visitor.page.fill("#sign-in-name", name);
     await visitor.page.click("#sign-in button");
-    await visitor.page.waitForSelector("#connection[data-state=live]");
+    await visitor.page.waitForSelector("#connection[data-state=live]", { state: "attached" });
   }
   return visitor;
 }
