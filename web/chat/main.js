@@ -11,6 +11,7 @@ const RESTORED_UPDATES = 200;
 const CACHED_UPDATES = 5000;
 const SESSIONS_MAX = 199; // of one stream, besides the user's own
 const HERE_EVERY_MS = 20_000;
+const HERE_REPLY_EVERY_MS = 2000;
 const HERE_ROOMS_MAX = 15;
 const TYPING_EVERY_MS = 3000;
 const FINDER_ROOMS_MAX = 200;
@@ -481,10 +482,12 @@ class Chat {
   #signal(signal) {
     const asked = this.#model.signal(signal, Date.now());
     if (!asked) return;
-    // Not all at once, and not for each who asks.
-    if (Date.now() - (this.#replied.get(asked.id) ?? 0) < 5000) return;
-    this.#replied.set(asked.id, Date.now());
-    setTimeout(() => this.#sayHereIn(asked.id, false), Math.random() * Math.min(1500, asked.members.length * 50));
+    // Not all at once, and once for all who ask in the next seconds.
+    const last = this.#replied.get(asked.id) ?? 0;
+    if (last > Date.now()) return;
+    const at = Math.max(Date.now() + Math.random() * Math.min(1500, asked.members.length * 50), last + HERE_REPLY_EVERY_MS);
+    this.#replied.set(asked.id, at);
+    setTimeout(() => this.#sayHereIn(asked.id, false), at - Date.now());
   }
   #sayHereIn(id, ask) {
     if (this.#live) client.signal(id, "here", ask ? { ask } : {}).catch(() => {});
