@@ -1,5 +1,6 @@
 // web/rowcall.js against a gateway in memory that fails on purpose.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { afterEach, test } from "node:test";
 
 import { EventParser, MemoryStore, Outbox, Replica, Rowcall, newKey } from "../../web/rowcall.js";
@@ -372,4 +373,20 @@ test("history comes in pages, tells where it begins, and is kept", async () => {
   const asked = gateway.requests.length;
   assert.equal((await replica.history("chat-a", 21, 30)).updates.length, 10);
   assert.equal(gateway.requests.length, asked);
+});
+
+// ---------------------------------------------------------------- types
+
+test("the types name what the library exports, and every method of it", async () => {
+  const library = await import("../../web/rowcall.js");
+  const types = await readFile(new URL("../../web/rowcall.d.ts", import.meta.url), "utf8");
+  const declared = [...types.matchAll(/^export (?:class|function) (\w+)/gm)].map((m) => m[1]);
+  assert.deepEqual(declared.sort(), Object.keys(library).sort());
+  for (const [name, value] of Object.entries(library)) {
+    if (!/^class/.test(String(value))) continue;
+    const body = new RegExp(`^export class ${name}\\b.*?^}`, "ms").exec(types)[0];
+    const inherited = /extends MemoryStore/.test(body) ? /^export class MemoryStore\b.*?^}/ms.exec(types)[0] : "";
+    for (const member of Object.getOwnPropertyNames(value.prototype).filter((m) => m !== "constructor"))
+      assert.match(body + inherited, new RegExp(`\\b${member}\\b`), `${name}.${member}`);
+  }
 });

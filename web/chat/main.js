@@ -54,8 +54,9 @@ async function begin() {
     if ((await identity.check()) === "no") chat.signInAgain();
     return;
   }
-  if ((await identity.check()) === "yes") return startChat();
+  // Most likely nobody is signed in; if somebody is after all, by a cookie, the form goes away.
   askWho("");
+  if ((await identity.check()) === "yes" && !$("start").hidden) await startChat();
 }
 
 function askWho(error) {
