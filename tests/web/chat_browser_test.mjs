@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { join } from "node:path";
 
-import { enterRoom, lowContrast, messages, root, say, startBrowser, visit, waitForTexts } from "./browser.mjs";
+import { enterRoom, lowContrast, measureOpening, messages, root, say, startBrowser, visit, waitForTexts } from "./browser.mjs";
 import { startFakeGateway } from "./fake_gateway.mjs";
 
 const webRoot = join(root, "web");
@@ -367,23 +367,9 @@ test("on a phone the rooms and the room are pages of their own, and nothing stic
 
 test("the page is small, and soon there", async (t) => {
   await start();
-  let best = Infinity;
-  let bytes = 0;
-  for (let i = 0; i < 8 && (i < 3 || best >= 1000); ++i) {
-    const context = await browser.newContext({ viewport: { width: 1180, height: 760 } });
-    const page = await context.newPage();
-    const devtools = await context.newCDPSession(page);
-    await devtools.send("Network.enable");
-    bytes = 0;
-    devtools.on("Network.loadingFinished", (e) => (bytes += e.encodedDataLength));
-    const began = performance.now();
-    await page.goto(gateway.url, { waitUntil: "commit" });
-    await page.waitForSelector("#sign-in-name:focus");
-    best = Math.min(best, performance.now() - began);
-    await page.waitForLoadState("load");
-    await context.close();
-  }
-  t.diagnostic(`${(bytes / 1024).toFixed(1)} KiB without compression; usable after ${best.toFixed(0)} ms`);
-  assert.ok(bytes < 150 * 1024, `${bytes} bytes`);
-  assert.ok(best < 1000, `${best} ms`);
+  const opening = await measureOpening(browser, gateway.url);
+  t.diagnostic(opening.text);
+  assert.ok(opening.bytes < 150 * 1024, opening.text);
+  assert.ok(opening.threadMs < 500, opening.text);
+  assert.ok(opening.isSoon, opening.text);
 });

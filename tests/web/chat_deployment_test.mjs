@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
-import { enterRoom, messages, say, startBrowser, visit, waitForTexts } from "./browser.mjs";
+import { enterRoom, measureOpening, messages, say, startBrowser, visit, waitForTexts } from "./browser.mjs";
 import { Deployment } from "./deployment.mjs";
 
 const TALL = { width: 1000, height: 4000 };
@@ -109,23 +109,9 @@ test("who leaves sees no more of it, and who is new reads it all", async () => {
 });
 
 test("the built-in page is compressed, small and soon there", async (t) => {
-  let best = Infinity;
-  let bytes = 0;
-  for (let i = 0; i < 8 && (i < 3 || best >= 1000); ++i) {
-    const context = await browser.newContext();
-    const page = await context.newPage();
-    const devtools = await context.newCDPSession(page);
-    await devtools.send("Network.enable");
-    bytes = 0;
-    devtools.on("Network.loadingFinished", (e) => (bytes += e.encodedDataLength));
-    const began = performance.now();
-    await page.goto(deployment.url, { waitUntil: "commit" });
-    await page.waitForSelector("#sign-in-name:focus");
-    best = Math.min(best, performance.now() - began);
-    await page.waitForLoadState("load");
-    await context.close();
-  }
-  t.diagnostic(`${(bytes / 1024).toFixed(1)} KiB transferred; usable after ${best.toFixed(0)} ms`);
-  assert.ok(bytes < 60 * 1024, `${bytes} bytes`);
-  assert.ok(best < 1000, `${best} ms`);
+  const opening = await measureOpening(browser, deployment.url);
+  t.diagnostic(opening.text);
+  assert.ok(opening.bytes < 60 * 1024, opening.text);
+  assert.ok(opening.threadMs < 500, opening.text);
+  assert.ok(opening.isSoon, opening.text);
 });

@@ -144,10 +144,11 @@ test("an update that comes twice is handed over once, and a gap is asked for aga
   assert.equal(seen.ready, 1, "an update that came twice is no reason to connect again");
   stream.positions.delete("echo-a");
   fill(gateway, "echo-a", 2);
+  gateway.sessions.retain("echo-a", 0); // a snapshot is no reason to leave out what is still there
   stream.response.write(`data: ${JSON.stringify(gateway.log("echo-a")[5])}\n\n`); // the fifth is missing
-  await until(() => seen.updates["echo-a"].length === 6, "the rest");
+  await until(() => seen.ready === 2, "a new connection");
   assert.deepEqual(seen.updates["echo-a"], upTo(6));
-  assert.deepEqual([seen.ready, seen.gone], [2, []]);
+  assert.deepEqual(seen.gone, []);
 });
 
 test("what was accepted before a gap is not lost", async () => {
