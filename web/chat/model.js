@@ -6,6 +6,7 @@ const ANSWERS_MAX = 100;
 const UNCLAIMED_MAX = 100;
 const HERE_MS = 45_000;
 const TYPING_MS = 6_000;
+const SLUG_MAX = 50;
 
 /** The folds (engine/chat/README.md). States are plain data: they are kept in IndexedDB. */
 export const kinds = {
@@ -37,17 +38,17 @@ export const kinds = {
 
 /** The room of a name, as the terminal's chat makes it: "Team lunch" is chat-team-lunch. */
 export function roomOf(name) {
-  const slug = name
-    .normalize("NFKD")
-    .toLowerCase()
-    .replace(/[\u0300-\u036f]/g, "")
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-+|-+$/g, "")
-    .slice(0, 48);
-  if (slug) return `chat-${slug}`;
-  let hash = 0;
-  for (const c of name) hash = (hash * 31 + c.codePointAt(0)) % 1_000_000_007;
-  return `chat-${hash}`;
+  let slug = name
+    .replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+    .replace(/[^a-z0-9_]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  if (slug === "" || slug.length > SLUG_MAX) {
+    // FNV-1a over the bytes: names without a Latin letter differ as well.
+    let hash = 14695981039346656037n;
+    for (const byte of new TextEncoder().encode(name)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 1099511628211n);
+    slug = `${slug.slice(0, SLUG_MAX - 20)}r${hash % 1_000_000_000_000n}`;
+  }
+  return `chat-${slug}`;
 }
 
 export class Room {
