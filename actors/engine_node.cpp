@@ -8,6 +8,7 @@
 #include <caf/all.hpp>
 
 #include "actors/directory_actor.hpp"
+#include "actors/internal/inline_executor.hpp"
 #include "actors/node_actor.hpp"
 #include "actors/turn_worker.hpp"
 
@@ -19,7 +20,8 @@ using std::chrono::milliseconds;
 class steady_clock final : public engine::clock {
  public:
   time_point now() const override {
-    return time_point{std::chrono::duration_cast<time_point::duration>(std::chrono::steady_clock::now().time_since_epoch())};
+    return time_point{
+        std::chrono::duration_cast<time_point::duration>(std::chrono::steady_clock::now().time_since_epoch())};
   }
 };
 
@@ -143,9 +145,21 @@ struct engine_node::impl {
 
     subscriptions.push_back(ports.bus->on_wakes([this](engine::wake w) {
       switch (inbox->put(std::move(w))) {
-        case wake_inbox::put_result::first: caf::anon_send(directory, wakes_arrived{}); break;
-        case wake_inbox::put_result::added: break;
-        case wake_inbox::put_result::dropped: ++counters.wakes_dropped; break;
+        case wake_inbox::put_result::first: {
+          // Here and now, on the bus's thread, unless the directory is busy elsewhere: a hop to a scheduler's thread
+          // less.
+          internal::inline_executor executor(*system);
+          executor.send(directory, wakes_arrived{});
+          executor.run();
+          // The actor left a reference to its system with this thread, which outlives it: the system's end would wait for ever.
+          caf::logger::set_current_actor_system(nullptr);
+          break;
+        }
+        case wake_inbox::put_result::added:
+          break;
+        case wake_inbox::put_result::dropped:
+          ++counters.wakes_dropped;
+          break;
       }
     }));
     subscriptions.push_back(ports.bus->on_connected([this] { caf::anon_send(node_handle, sweep_request{}); }));
@@ -161,7 +175,8 @@ struct engine_node::impl {
     {
       const auto deadline = std::chrono::steady_clock::now() + timeout;
       auto left = [&] {
-        return std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now()));
+        return std::max(milliseconds{1},
+                        std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now()));
       };
       caf::scoped_actor self{*system};
       self->request(directory, left(), drain_request{})

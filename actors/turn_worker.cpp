@@ -22,6 +22,7 @@ engine::turn_request request_of(const turn& t, const turn_worker_config& config)
     const auto* module = config.modules->find(s.session.kind());
     request.sessions.push_back({s.session, s.shard, s.cursor, module == nullptr || module->has_state()});
   }
+  if (t.expected && request.sessions.size() == 1) request.sessions.front().expected = t.expected;
   return request;
 }
 
@@ -98,7 +99,8 @@ engine::update_notice notice_of(engine::session_writes& w, engine::db_time commi
   return n;
 }
 
-void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_writes> writes) {
+void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_writes> writes,
+              engine::db_time committed_at) {
   auto& st = self->state;
   auto& counters = *st.config.counters;
   auto r = std::make_shared<turn_report>();
@@ -113,7 +115,9 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
         f.kind = finished::status::skipped;
         ++counters.sessions_skipped;
         break;
-      case engine::claim_status::not_reached: f.kind = finished::status::not_reached; break;
+      case engine::claim_status::not_reached:
+        f.kind = finished::status::not_reached;
+        break;
       case engine::claim_status::claimed:
         if (!has_work(claim)) {
           // A cold session without work keeps its actor cold: its cursor stays unknown to the directory.
@@ -149,7 +153,7 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
     counters.dead_letters += w.dead_letters.size();
     if (w.retry == engine::session_writes::retry_change::put) ++counters.retries;
     for (const auto& s : w.sends) r->wakes.push_back({s.command.target, {}});
-    if (!w.updates.empty()) notices.push_back(notice_of(w, t->claim.now));
+    if (!w.updates.empty()) notices.push_back(notice_of(w, committed_at));
   }
   ++counters.turns;
   if (writes.empty()) ++counters.turns_empty;
@@ -161,8 +165,8 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
 }
 
 /// Claims the turn's sessions. Shards that were another owner's are taken over in a transaction of its own, before
-/// anything is executed: were that part of the turn, a command that kills the process would take the record of who ran it
-/// along, and nobody would be careful with it.
+/// anything is executed: were that part of the turn, a command that kills the process would take the record of who ran
+/// it along, and nobody would be careful with it.
 engine::result<void> claim(self_pointer self, turn& t) {
   auto& store = *self->state.store;
   constexpr int takeovers_max = 4;
@@ -177,7 +181,7 @@ engine::result<void> claim(self_pointer self, turn& t) {
     t.shards_lost.insert(t.shards_lost.end(), lost.begin(), lost.end());
     if (auto taken = store.commit({}); !taken) {
       t.claim = {};  // nothing was handed to an actor
-      return taken;
+      return tl::make_unexpected(taken.error());
     }
   }
   t.claim = {};
@@ -185,6 +189,23 @@ engine::result<void> claim(self_pointer self, turn& t) {
 }
 
 void decide(self_pointer self, const turn_ptr& t);
+
+/// Once more from the start: what the actors decided is dropped, and the claim brings an image.
+void claim_anew(self_pointer self, const turn_ptr& t) {
+  self->state.store->abandon();
+  forget_all(self, *t);
+  t->work.sessions.front().cursor.reset();
+  if (auto claimed = claim(self, *t); !claimed) return abort(self, t, claimed.error());
+  decide(self, t);
+}
+
+/// A wake's command was not what is pending: served as if the wake had not brought one.
+void correct(self_pointer self, const turn_ptr& t) {
+  ++self->state.config.counters->wakes_mistaken;
+  t->expected = nullptr;
+  t->was_mistaken = true;
+  claim_anew(self, t);
+}
 
 void commit(self_pointer self, const turn_ptr& t) {
   auto& st = self->state;
@@ -194,20 +215,18 @@ void commit(self_pointer self, const turn_ptr& t) {
         !t->outcomes[i].writes.empty())
       writes.push_back(std::move(t->outcomes[i].writes));
   if (writes.empty()) {
+    if (t->claim.is_unverified) return correct(self, t);
     st.store->abandon();
-    return conclude(self, t, {});
+    return conclude(self, t, {}, {});
   }
   auto committed = st.store->commit(writes);
-  if (committed) return conclude(self, t, std::move(writes));
+  if (committed) return conclude(self, t, std::move(writes), *committed);
 
+  if (t->claim.is_unverified && committed.error().code == engine::errc::serialization_failure) return correct(self, t);
   if (t->work.isolated && !engine::is_transient(committed.error().code) && !t->forced_error) {
     // Alone, and PostgreSQL refuses what was decided: the command itself is at fault. Decide again, as a failure.
-    st.store->abandon();
-    forget_all(self, *t);
     t->forced_error = committed.error().message;
-    t->work.sessions.front().cursor.reset();
-    if (auto claimed = claim(self, *t); !claimed) return abort(self, t, claimed.error());
-    return decide(self, t);
+    return claim_anew(self, t);
   }
   abort(self, t, committed.error());
 }
@@ -225,8 +244,7 @@ void decide(self_pointer self, const turn_ptr& t) {
   };
   internal::inline_executor executor(self->system());
   for (std::size_t i = 0; i < t->claim.sessions.size(); ++i)
-    if (has_work(t->claim.sessions[i]))
-      executor.send(t->actors[i], decide_request{t, static_cast<std::uint32_t>(i)});
+    if (has_work(t->claim.sessions[i])) executor.send(t->actors[i], decide_request{t, static_cast<std::uint32_t>(i)});
   executor.run();
   if (t->undecided.fetch_sub(1, std::memory_order_acq_rel) == 1) return commit(self, t);
   self->delayed_send(self, st.config.decide_timeout, turn_overdue{t});

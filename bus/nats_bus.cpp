@@ -40,6 +40,8 @@ constexpr milliseconds callbacks_wait_max{5'000};
 constexpr std::size_t completed_kept_max = 64;
 /// Keeps a notice below the server's max_payload (1 MiB by default), whatever the configuration says.
 constexpr std::size_t inline_updates_bytes_limit = 512 * 1024;
+/// What a wake may bring at most: what decode_wake still reads.
+constexpr std::size_t inline_command_bytes_limit = 8 * 1024;
 
 struct atomic_counters {
   std::atomic<std::int64_t> messages_ignored{0}, publications_dropped{0}, overflows{0}, connects{0}, handler_failures{0};
@@ -158,6 +160,7 @@ class nats_bus final : public engine::bus {
     shared_->wake_prefix = config_.subject_prefix + ".wake.";
     shared_->updates_prefix = config_.subject_prefix + ".updates.";
     config_.inline_updates_bytes_max = std::min(config_.inline_updates_bytes_max, inline_updates_bytes_limit);
+    config_.inline_command_bytes_max = std::min(config_.inline_command_bytes_max, inline_command_bytes_limit);
   }
 
   engine::result<void> start() {
@@ -198,7 +201,7 @@ class nats_bus final : public engine::bus {
     for (const auto& w : wakes) {
       subject.resize(shared_->wake_prefix.size());
       subject += w.session.str();
-      if (!connection.publish(subject, encode(w))) ++shared_->counters.publications_dropped;
+      if (!connection.publish(subject, encode(w, config_.inline_command_bytes_max))) ++shared_->counters.publications_dropped;
     }
   }
 

@@ -71,7 +71,8 @@ engine::result<std::unique_ptr<signal_channel>> signal_channel::open(nats_config
     return engine::fail(engine::errc::unavailable, "NATS: can not subscribe to signals");
   auto* const held = closure.release();
   natsSubscription_SetPendingLimits(i->subscription, signals_pending_max, signals_pending_bytes_max);
-  if (natsSubscription_SetOnCompleteCB(i->subscription, &listener::complete, held) == NATS_OK) i->listening = std::move(shared);
+  if (natsSubscription_SetOnCompleteCB(i->subscription, &listener::complete, held) == NATS_OK)
+    i->listening = std::move(shared);
   return std::unique_ptr<signal_channel>{new signal_channel{std::move(i)}};
 }
 

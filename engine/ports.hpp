@@ -32,8 +32,10 @@ class turn_store {
   /// other owners, and then, in a second statement with a snapshot of its own, fetches the pending commands.
   virtual result<turn_claim> claim(const turn_request& request) = 0;
   /// Appends everything and commits. Sent commands go last. On any error nothing was written, except for
-  /// commit_in_doubt. fenced: an update seq was there already, so this turn was stale.
-  virtual result<void> commit(std::span<const session_writes> writes) = 0;
+  /// commit_in_doubt. fenced: an update seq was there already, so this turn was stale. serialization_failure after a claim
+  /// that was unverified: the command is not what is pending; claim again without it.
+  /// Returns the transaction's time: created_at of all that was appended.
+  virtual result<db_time> commit(std::span<const session_writes> writes) = 0;
   /// Rolls the open turn back. Nothing to do when none is open.
   virtual void abandon() = 0;
 };
@@ -99,6 +101,8 @@ struct submit_receipt {
   };
   outcome kind = outcome::stored;
   command_seq seq;
+  /// The row as the log has it, when the store learned it without a cost; for the wake.
+  std::shared_ptr<const command_row> row = nullptr;
 };
 
 /// One thread at a time. Blocking.
@@ -187,6 +191,9 @@ struct update_notice {
 struct wake {
   session_id session;
   command_seq last;
+  /// A hint as well, from anyone: the command `last`, as its row in the log is said to be. It may save a fetch; what is
+  /// decided on it is committed only if the log says the same.
+  std::shared_ptr<const command_row> command = nullptr;
 };
 
 /// Ends its subscription when destroyed; no callback runs after that.

@@ -11,8 +11,8 @@
 namespace rowcall::gateway {
 
 struct identity {
-  std::string user;                          ///< a user's id (`sub`); empty for a service
-  std::vector<std::string> submit, follow;   ///< session ids, or prefixes that end in `*`
+  std::string user;                         ///< a user's id (`sub`); empty for a service
+  std::vector<std::string> submit, follow;  ///< session ids, or prefixes that end in `*`
   bool is_operator = false;
   std::chrono::sys_seconds expires_at{};
   std::string key;  ///< the key (`kid`) that signed the token
@@ -31,7 +31,8 @@ enum class permission {
   if_member,  ///< a chat: as long as the user is a member of it
 };
 
-/// A chat may be followed by whom its token names it to, and by its members: those whose own session the bearer may follow.
+/// A chat may be followed by whom its token names it to, and by its members: those whose own session the bearer may
+/// follow.
 permission may_follow(const identity& who, const engine::session_id& session);
 bool may_submit(const identity& who, const engine::session_id& session);
 

@@ -136,7 +136,8 @@ struct gateway::impl {
                 is_database_there ? "ready" : "not ready: the database can not be reached");
     c.is_database_there = is_database_there;
     if (!keys) {
-      if (!std::exchange(has_told_keys, true)) ports.log(engine::log_level::warning, "the keys stay as they are: " + keys.error().message);
+      if (!std::exchange(has_told_keys, true))
+        ports.log(engine::log_level::warning, "the keys stay as they are: " + keys.error().message);
       return;
     }
     has_told_keys = false;
@@ -183,7 +184,8 @@ struct gateway::impl {
   std::thread thread;
 };
 
-gateway::gateway(gateway_config config, gateway_ports ports) : impl_(std::make_unique<impl>(std::move(config), std::move(ports))) {}
+gateway::gateway(gateway_config config, gateway_ports ports)
+    : impl_(std::make_unique<impl>(std::move(config), std::move(ports))) {}
 
 gateway::~gateway() = default;
 
@@ -196,7 +198,8 @@ std::string gateway::address() const {
 
 void gateway::deliver_signal(const engine::session_id& session, std::string payload) {
   auto* const i = impl_.get();
-  asio::post(i->io, [i, session, payload = std::move(payload)] { internal::deliver_signal(*i->shared, session, payload); });
+  asio::post(i->io,
+             [i, session, payload = std::move(payload)] { internal::deliver_signal(*i->shared, session, payload); });
 }
 
 bool gateway::stop(milliseconds timeout) { return impl_->stop(timeout); }

@@ -158,13 +158,15 @@ engine::result<key_ring> key_ring::load(const std::string& directory) {
   };
   for (const auto& file : files) {
     const auto name = file.filename().string();
-    const auto pem = std::find_if(pem_files.begin(), pem_files.end(), [&](const auto& p) { return name.ends_with(p.suffix); });
+    const auto pem =
+        std::find_if(pem_files.begin(), pem_files.end(), [&](const auto& p) { return name.ends_with(p.suffix); });
     if (!name.ends_with(".hs256") && pem == pem_files.end()) continue;
     auto text = read_file(file);
     if (!text) return tl::make_unexpected(text.error());
     engine::result<void> added;
     if (pem != pem_files.end()) {
-      added = add(name.substr(0, name.size() - pem->suffix.size()), pem->alg, !pem->is_for_signing, pem->is_for_signing, *text);
+      added = add(name.substr(0, name.size() - pem->suffix.size()), pem->alg, !pem->is_for_signing, pem->is_for_signing,
+                  *text);
     } else {
       const auto secret = trimmed(*text);
       if (secret.size() < secret_bytes_min)
@@ -172,7 +174,8 @@ engine::result<key_ring> key_ring::load(const std::string& directory) {
                                                 std::to_string(secret_bytes_min) +
                                                 " bytes; make one with `openssl rand -base64 48`");
       if (secret == development_secret)
-        return fail(errc::invalid_argument, "the secret " + file.string() + " is the development key, which everybody knows");
+        return fail(errc::invalid_argument,
+                    "the secret " + file.string() + " is the development key, which everybody knows");
       added = add(name.substr(0, name.size() - 6), algorithm::hs256, true, true, secret);
     }
     if (!added) return tl::make_unexpected(added.error());

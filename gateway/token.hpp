@@ -41,8 +41,8 @@ class key_ring {
   /// Errors: invalid_argument for a directory without a usable key, for a short secret, and for the development key.
   static engine::result<key_ring> load(const std::string& directory);
 
-  /// Who bears the token. The key decides about the algorithm, not the token's header. Errors: invalid_argument, in words
-  /// that may be told to the bearer.
+  /// Who bears the token. The key decides about the algorithm, not the token's header. Errors: invalid_argument, in
+  /// words that may be told to the bearer.
   engine::result<identity> verify(const std::string& token, std::chrono::sys_seconds now) const;
   /// Signs claims (JSON object text) with a key; `kid` empty: the last by name that can sign.
   engine::result<std::string> sign(const std::string& claims, const std::string& kid) const;

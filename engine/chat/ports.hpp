@@ -21,9 +21,11 @@ class chat_store {
  public:
   virtual ~chat_store() = default;
   /// Of these chats, those that the user is a member of.
-  virtual result<std::vector<std::string>> memberships(const std::string& user, const std::vector<std::string>& chats) = 0;
+  virtual result<std::vector<std::string>> memberships(const std::string& user,
+                                                       const std::vector<std::string>& chats) = 0;
   /// Chats by id, after one.
-  virtual result<std::vector<chat_row>> chats_after(const std::string& after, std::size_t limit, const std::string& user) = 0;
+  virtual result<std::vector<chat_row>> chats_after(const std::string& after, std::size_t limit,
+                                                    const std::string& user) = 0;
 };
 
 }  // namespace rowcall::engine::chat

@@ -37,9 +37,11 @@ http_answer problem_of(const engine::error& error) {
     case errc::busy:
       return problem_later(503, "busy", error.message, 1);
     case errc::commit_in_doubt:
-      return problem_later(503, "in-doubt",
-                           "the connection was lost during COMMIT: the command may be stored. With an Idempotency-Key a "
-                           "repetition is safe", 1);
+      return problem_later(
+          503, "in-doubt",
+          "the connection was lost during COMMIT: the command may be stored. With an Idempotency-Key a "
+          "repetition is safe",
+          1);
     case errc::gone:
       return problem(410, "gone", error.message);
     case errc::not_found:

@@ -20,7 +20,8 @@ engine::result<std::string> command_data(const identity& who, const engine::sess
   if (session.kind() == "user" && std::find(sent_by_chats.begin(), sent_by_chats.end(), type) != sent_by_chats.end())
     return fail(errc::invalid_argument, std::string{type} + " is sent by chats only");
   if (session.kind() != "chat") return json::to_text(data);
-  if (who.user.empty()) return fail(errc::invalid_argument, "a chat's command needs a sender, and this token names no user");
+  if (who.user.empty())
+    return fail(errc::invalid_argument, "a chat's command needs a sender, and this token names no user");
   json::writer w;
   w.begin_object();
   for (const auto field : json::object{data})

@@ -6,7 +6,8 @@
 
 /// POST /v1/sessions/{id}/commands: checked, stored in the submitter's group commits, answered with receipts.
 ///
-///   body ─► requests ─► [wait: the session is followed] ─► submit_async each ─► all stored ─► [receipts from the feed] ─► answer
+///   body ─► requests ─► [wait: the session is followed] ─► submit_async each ─► all stored ─► [receipts from the feed]
+///   ─► answer
 namespace rowcall::gateway::internal {
 namespace {
 
@@ -39,7 +40,12 @@ std::string invalid_members(const std::vector<invalid>& errors) {
   json::writer w;
   w.begin_array();
   for (const auto& error : errors)
-    w.begin_object().key("index").number(static_cast<std::int64_t>(error.index)).key("detail").string(error.detail).end_object();
+    w.begin_object()
+        .key("index")
+        .number(static_cast<std::int64_t>(error.index))
+        .key("detail")
+        .string(error.detail)
+        .end_object();
   w.end_array();
   return ",\"errors\":" + std::move(w).str();
 }
@@ -48,14 +54,16 @@ std::string invalid_members(const std::vector<invalid>& errors) {
 std::optional<milliseconds> read_wait(std::string_view text, milliseconds max) {
   std::int64_t n = 0;
   std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && digits < 9) n = n * 10 + (text[digits++] - '0');
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && digits < 9)
+    n = n * 10 + (text[digits++] - '0');
   const auto unit = text.substr(digits);
   if (digits == 0 || (unit != "" && unit != "s" && unit != "ms")) return std::nullopt;
   return std::min(unit == "ms" ? milliseconds{n} : milliseconds{n * 1'000}, max);
 }
 
 bool is_stored(const client::submitter::outcome& o) {
-  return o && (o->kind == engine::submit_receipt::outcome::stored || o->kind == engine::submit_receipt::outcome::duplicate);
+  return o &&
+         (o->kind == engine::submit_receipt::outcome::stored || o->kind == engine::submit_receipt::outcome::duplicate);
 }
 
 void answer(submission& s) {
@@ -65,13 +73,16 @@ void answer(submission& s) {
     const auto& o = s.outcomes[i];
     if (!is_stored(o)) continue;
     if (body.back() == '}') body += ',';
-    body += "{\"session\":\"" + s.session.str() + "\",\"command_seq\":" + std::to_string(o->seq.value) + ",\"outcome\":\"";
+    body +=
+        "{\"session\":\"" + s.session.str() + "\",\"command_seq\":" + std::to_string(o->seq.value) + ",\"outcome\":\"";
     body += o->kind == engine::submit_receipt::outcome::duplicate ? "duplicate\"" : "stored\"";
     if (s.wait) {
       std::string updates;
       for (const auto& update : s.receipts[i]) updates += (updates.empty() ? "" : ",") + update->text;
-      if (updates.empty()) is_complete = false;
-      else body += ",\"updates\":[" + updates + ']';
+      if (updates.empty())
+        is_complete = false;
+      else
+        body += ",\"updates\":[" + updates + ']';
     }
     body += '}';
   }
@@ -85,7 +96,8 @@ void answer_refusal(submission& s, const client::submitter::outcome& refused) {
   if (!refused)
     a = problem_of(refused.error());
   else if (refused->kind == engine::submit_receipt::outcome::unknown_kind)
-    a = problem(422, "unknown-kind", "no engine has ever served sessions of the kind '" + std::string{s.session.kind()} + "'");
+    a = problem(422, "unknown-kind",
+                "no engine has ever served sessions of the kind '" + std::string{s.session.kind()} + "'");
   else
     a = problem_later(503, "busy", "too many commands are pending; try again later", 1);
   std::string receipts;
@@ -127,12 +139,13 @@ void await_receipts(const submission_ptr& s) {
       read_receipt(s, i);
       continue;
     }
-    s->c.feeds->wait_for(*f, {s->outcomes[i]->seq.value, s->until, [s, i](std::vector<event_ptr> updates, bool is_certain) {
-                                if (is_certain)
-                                  take_receipt(s, i, std::move(updates));
-                                else
-                                  read_receipt(s, i);
-                              }});
+    s->c.feeds->wait_for(*f,
+                         {s->outcomes[i]->seq.value, s->until, [s, i](std::vector<event_ptr> updates, bool is_certain) {
+                            if (is_certain)
+                              take_receipt(s, i, std::move(updates));
+                            else
+                              read_receipt(s, i);
+                          }});
   }
 }
 
@@ -151,7 +164,8 @@ void submit(const submission_ptr& s) {
   const auto count = s->requests.size();
   s->outcomes.assign(count, client::submitter::outcome{tl::make_unexpected(
                                 engine::error{errc::busy, "not tried, as one before it was refused"})});
-  // The outcomes come on the submitter's thread; the last one brings the submission back to the io thread. One count is ours.
+  // The outcomes come on the submitter's thread; the last one brings the submission back to the io thread. One count is
+  // ours.
   auto left = std::make_shared<std::atomic<std::size_t>>(count + 1);
   auto held = std::make_shared<submission_ptr>(s);
   const auto finish = [left, held, on_io = s->c.on_io] {
@@ -164,11 +178,12 @@ void submit(const submission_ptr& s) {
       finish();
       continue;
     }
-    s->c.ports.submitter->submit_async(std::move(s->requests[i]), [raw = s.get(), i, finish, refused](client::submitter::outcome o) {
-      if (!o && o.error().code == errc::busy) *refused = true;
-      raw->outcomes[i] = std::move(o);
-      finish();
-    });
+    s->c.ports.submitter->submit_async(std::move(s->requests[i]),
+                                       [raw = s.get(), i, finish, refused](client::submitter::outcome o) {
+                                         if (!o && o.error().code == errc::busy) *refused = true;
+                                         raw->outcomes[i] = std::move(o);
+                                         finish();
+                                       });
   }
   finish();
 }
@@ -192,12 +207,14 @@ struct read_command {
   bool is_forbidden = false;
 };
 
-read_command command_of(const identity& who, const engine::session_id& session, const json::value& item, std::size_t data_bytes_max) {
+read_command command_of(const identity& who, const engine::session_id& session, const json::value& item,
+                        std::size_t data_bytes_max) {
   json::object o;
   if (item.get(o) != simdjson::SUCCESS) return {{}, "a command is an object {\"type\", \"data\"}"};
   for (const auto field : o)
     if (field.key != "type" && field.key != "data" && field.key != "idempotency_key")
-      return {{}, "a command has no \"" + std::string{field.key}.substr(0, 64) + "\": only type, data and idempotency_key"};
+      return {{},
+              "a command has no \"" + std::string{field.key}.substr(0, 64) + "\": only type, data and idempotency_key"};
   const auto type = json::string_at(o, "type");
   if (!type) return {{}, "the string \"type\" is missing"};
   engine::command_request request{session, std::string{*type}, "{}", std::nullopt};
@@ -227,14 +244,16 @@ void submit_commands(context& c, const exchange_ptr& e, const engine::session_id
   const auto who = identify(c, *e);
   if (!who) return;
   if (!may_submit(*who, session))
-    return e->answer(problem(403, "forbidden", "this token does not allow to submit to " + session.str(), ",\"session\":\"" + session.str() + "\""));
+    return e->answer(problem(403, "forbidden", "this token does not allow to submit to " + session.str(),
+                             ",\"session\":\"" + session.str() + "\""));
   const auto& request = e->request();
   const auto media = request.header("content-type");
   if (!accepts(media, "application/json"))
     return e->answer(problem(415, "unsupported-media-type", "commands are sent as application/json"));
   const auto header_key = request.header("idempotency-key");
   if (header_key.size() > key_bytes_max)
-    return e->answer(problem(400, "bad-request", "an Idempotency-Key has at most " + std::to_string(key_bytes_max) + " bytes"));
+    return e->answer(
+        problem(400, "bad-request", "an Idempotency-Key has at most " + std::to_string(key_bytes_max) + " bytes"));
   std::optional<milliseconds> wait;
   if (const auto given = request.parameter("wait")) {
     wait = read_wait(*given, c.config.wait_max);
@@ -257,7 +276,8 @@ void submit_commands(context& c, const exchange_ptr& e, const engine::session_id
     } else {
       if (!header_key.empty() && !command.request->idempotency_key) {
         command.request->idempotency_key = std::string{header_key} + (is_array ? "/" + std::to_string(count) : "");
-        if (auto valid = engine::validate(*command.request, c.config.data_bytes_max); !valid) errors.push_back({count, valid.error().message});
+        if (auto valid = engine::validate(*command.request, c.config.data_bytes_max); !valid)
+          errors.push_back({count, valid.error().message});
       }
       s->requests.push_back(*std::move(command.request));
     }
@@ -266,7 +286,8 @@ void submit_commands(context& c, const exchange_ptr& e, const engine::session_id
   if (is_array) {
     for (const json::value item : items) {
       if (count >= c.config.batch_commands_max)
-        return e->answer(problem(422, "invalid-command", "an array has at most " + std::to_string(c.config.batch_commands_max) + " commands"));
+        return e->answer(problem(422, "invalid-command",
+                                 "an array has at most " + std::to_string(c.config.batch_commands_max) + " commands"));
       take(item);
     }
     if (count == 0) return e->answer(problem(422, "invalid-command", "an array of commands has at least one"));
@@ -275,7 +296,8 @@ void submit_commands(context& c, const exchange_ptr& e, const engine::session_id
   }
   if (!errors.empty()) {
     if (is_forbidden) return e->answer(problem(403, "forbidden", errors.front().detail, invalid_members(errors)));
-    return e->answer(problem(422, "invalid-command", "nothing was stored: " + errors.front().detail, invalid_members(errors)));
+    return e->answer(
+        problem(422, "invalid-command", "nothing was stored: " + errors.front().detail, invalid_members(errors)));
   }
   if (!take_rate(c, c.command_rate, *who, *e, static_cast<double>(count))) return;
   if (!wait) return submit(s);

@@ -86,11 +86,12 @@ void connection::read_request() {
 void connection::read_header() {
   phase_ = phase::reading_header;
   set_deadline(owner_.config().header_timeout);
-  http::async_read_header(socket_, *input_, *parser_, [self = shared_from_this()](const error_code& error, std::size_t) {
-    if (self->phase_ != phase::reading_header) return;
-    if (error) return self->refuse(error);
-    self->take_header();
-  });
+  http::async_read_header(socket_, *input_, *parser_,
+                          [self = shared_from_this()](const error_code& error, std::size_t) {
+                            if (self->phase_ != phase::reading_header) return;
+                            if (error) return self->refuse(error);
+                            self->take_header();
+                          });
 }
 
 /// What could be read in two ways by us and by a proxy before us is refused: nothing can hide in it.
@@ -101,7 +102,8 @@ void connection::take_header() {
   if (message.version() != 10 && message.version() != 11)
     return refuse(505, "http-version", "only HTTP/1.0 and HTTP/1.1 are spoken here");
   if (message.target().size() > owner_.config().target_bytes_max)
-    return refuse(414, "uri-too-long", "path and query are longer than " + std::to_string(owner_.config().target_bytes_max) + " bytes");
+    return refuse(414, "uri-too-long",
+                  "path and query are longer than " + std::to_string(owner_.config().target_bytes_max) + " bytes");
   if (message.count(http::field::host) != 1 && !is_http_1_0_)
     return refuse(400, "bad-request", "a request has exactly one Host field");
   if (message.count(http::field::content_length) > 1)
@@ -164,9 +166,11 @@ void connection::take_request() {
 
 void connection::refuse(const error_code& error) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    return refuse(431, "headers-too-large", "the header is longer than " + std::to_string(owner_.config().header_bytes_max) + " bytes");
+    return refuse(431, "headers-too-large",
+                  "the header is longer than " + std::to_string(owner_.config().header_bytes_max) + " bytes");
   if (error == http::error::body_limit)
-    return refuse(413, "body-too-large", "the body is longer than " + std::to_string(owner_.config().body_bytes_max) + " bytes");
+    return refuse(413, "body-too-large",
+                  "the body is longer than " + std::to_string(owner_.config().body_bytes_max) + " bytes");
   // Other categories: the connection ended.
   if (error.category() != error_code{http::error::bad_value}.category() || error == http::error::end_of_stream ||
       error == http::error::partial_message)
@@ -186,7 +190,10 @@ void connection::refuse(int status, std::string_view name, std::string detail) {
 void connection::answer(http_answer a) {
   if (phase_ != phase::handling) return;  // the client left, or the gateway is at its end
   auto& counters = owner_.counters();
-  ++(a.status < 300 ? counters.answers_1xx_2xx : a.status < 400 ? counters.answers_3xx : a.status < 500 ? counters.answers_4xx : counters.answers_5xx);
+  ++(a.status < 300   ? counters.answers_1xx_2xx
+     : a.status < 400 ? counters.answers_3xx
+     : a.status < 500 ? counters.answers_4xx
+                      : counters.answers_5xx);
   is_keep_alive_ = is_keep_alive_ && !a.close && !owner_.is_draining();
   out_.clear();
   out_ += "HTTP/1.1 ";
@@ -287,10 +294,11 @@ std::shared_ptr<event_sink> connection::begin_stream(std::vector<name_value> hea
 }
 
 void connection::watch() {
-  socket_.async_read_some(asio::buffer(&watched_, 1), [self = shared_from_this()](const error_code& error, std::size_t) {
-    if (error) return self->close();
-    if (self->phase_ == phase::streaming) self->watch();
-  });
+  socket_.async_read_some(asio::buffer(&watched_, 1),
+                          [self = shared_from_this()](const error_code& error, std::size_t) {
+                            if (error) return self->close();
+                            if (self->phase_ == phase::streaming) self->watch();
+                          });
 }
 
 void connection::write(std::string_view piece) {

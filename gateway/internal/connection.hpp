@@ -31,7 +31,9 @@ class connection final : public exchange, public event_sink, public std::enable_
   const http_request& request() const override { return request_; }
   void answer(http_answer a) override;
   std::shared_ptr<event_sink> begin_stream(std::vector<name_value> headers, sink_events events) override;
-  void add_header(std::string name, std::string value) override { extra_.emplace_back(std::move(name), std::move(value)); }
+  void add_header(std::string name, std::string value) override {
+    extra_.emplace_back(std::move(name), std::move(value));
+  }
 
   // event_sink
   bool is_writing() const override { return is_writing_; }
@@ -69,7 +71,7 @@ class connection final : public exchange, public event_sink, public std::enable_
   http_request request_;
   std::vector<name_value> extra_;
   bool is_head_ = false, is_keep_alive_ = false, is_http_1_0_ = false;
-  std::string out_;      ///< what is being written
+  std::string out_;  ///< what is being written
   std::string body_out_;
   bool is_writing_ = false, is_ending_ = false;
   sink_events events_;

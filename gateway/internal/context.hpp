@@ -24,8 +24,8 @@ class static_files;
 class server;
 
 struct api_counters {
-  std::uint64_t commands = 0, commands_refused = 0, updates_streamed = 0, signals = 0, streams_opened = 0, tokens_refused = 0,
-                rate_limited = 0, streams_left = 0;
+  std::uint64_t commands = 0, commands_refused = 0, updates_streamed = 0, signals = 0, streams_opened = 0,
+                tokens_refused = 0, rate_limited = 0, streams_left = 0;
 };
 
 /// What the handlers share. All of the io thread, but for `on_io` and the pool.
@@ -50,21 +50,22 @@ struct context {
   bool is_database_there = false;
   bool is_draining = false;
 
-  /// Reads on a reader thread, then continues on the io thread; false when too many reads wait. `then` (and with it what it
-  /// holds: exchanges, streams) is only ever called and destroyed on the io thread.
+  /// Reads on a reader thread, then continues on the io thread; false when too many reads wait. `then` (and with it
+  /// what it holds: exchanges, streams) is only ever called and destroyed on the io thread.
   template <class Work, class Then>
   bool read(Work work, Then then) {
     auto held = std::make_shared<std::optional<Then>>(std::move(then));
     auto post_back = on_io;
-    return readers->post([work = std::move(work), held, post_back = std::move(post_back)](reader_stores& stores) mutable {
-      auto outcome = std::make_shared<decltype(work(stores))>(work(stores));
-      // Moved, so that the last reference ends there and not here.
-      post_back([held = std::move(held), outcome = std::move(outcome)] {
-        auto go_on = std::move(*held);
-        held->reset();
-        (*go_on)(std::move(*outcome));
-      });
-    });
+    return readers->post(
+        [work = std::move(work), held, post_back = std::move(post_back)](reader_stores& stores) mutable {
+          auto outcome = std::make_shared<decltype(work(stores))>(work(stores));
+          // Moved, so that the last reference ends there and not here.
+          post_back([held = std::move(held), outcome = std::move(outcome)] {
+            auto go_on = std::move(*held);
+            held->reset();
+            (*go_on)(std::move(*outcome));
+          });
+        });
   }
 };
 

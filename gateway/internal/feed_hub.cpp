@@ -11,8 +11,8 @@ namespace {
 
 using steady = std::chrono::steady_clock;
 
-/// The follower reads at least this many updates of a session at a time (client/follower.cpp: 4,096 rows of 256 sessions),
-/// and a notice holds all updates of a turn: a delivery of fewer was not cut in the middle of a command.
+/// The follower reads at least this many updates of a session at a time (client/follower.cpp: 4,096 rows of 256
+/// sessions), and a notice holds all updates of a turn: a delivery of fewer was not cut in the middle of a command.
 constexpr std::size_t whole_updates_max = 15;
 
 }  // namespace
@@ -87,7 +87,8 @@ void feed_hub::leave(feed& f, std::size_t slot) {
   if (user.empty()) return;
   for (const auto& other : f.readers)
     if (other.reader->user() == user) return;
-  signal(f.session, "{\"session\":\"" + f.session.str() + "\",\"type\":\"left_stream\",\"from\":\"" + user + "\",\"data\":{}}");
+  signal(f.session,
+         "{\"session\":\"" + f.session.str() + "\",\"type\":\"left_stream\",\"from\":\"" + user + "\",\"data\":{}}");
 }
 
 void feed_hub::wait_for(feed& f, feed::waiter w) {
@@ -130,7 +131,8 @@ void feed_hub::take(const engine::session_id& session, std::vector<event_ptr> ev
     if (e->left_user.empty()) continue;
     // Also those who are behind: they are not to read on.
     for (auto i = f->readers.size(); i-- > 0;)
-      if (i < f->readers.size() && f->readers[i].reader->user() == e->left_user) f->readers[i].reader->on_left(f->readers[i].index);
+      if (i < f->readers.size() && f->readers[i].reader->user() == e->left_user)
+        f->readers[i].reader->on_left(f->readers[i].index);
   }
   // A reader may leave meanwhile: the last one moves to its place, and was told already.
   for (auto i = f->readers.size(); i-- > 0;)

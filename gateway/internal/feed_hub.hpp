@@ -48,9 +48,9 @@ struct feed {
   explicit feed(engine::session_id s, std::int64_t at) : session(std::move(s)), position(at) {}
 
   const engine::session_id session;
-  std::int64_t position;        ///< of the last update that was delivered
-  std::int64_t command = 0;     ///< its command
-  std::deque<event_ptr> ring;   ///< contiguous, the last is `position`
+  std::int64_t position;       ///< of the last update that was delivered
+  std::int64_t command = 0;    ///< its command
+  std::deque<event_ptr> ring;  ///< contiguous, the last is `position`
   std::size_t ring_bytes = 0;
 
   struct joined {

@@ -31,7 +31,8 @@ std::optional<std::string> percent_decode(std::string_view text, bool is_query);
 /// Path and query of an origin-form target. False when it can not be read or its path leaves the tree.
 bool read_target(std::string_view target, std::string& path, std::vector<name_value>& query);
 
-/// True when a comma-separated list of media types or codings holds `item` with a weight above 0; `*/*` is not looked at.
+/// True when a comma-separated list of media types or codings holds `item` with a weight above 0; `*/*` is not looked
+/// at.
 bool accepts(std::string_view list, std::string_view item);
 
 struct http_answer {
@@ -39,7 +40,7 @@ struct http_answer {
   std::string content_type;  ///< empty: no body
   std::string body;
   std::vector<name_value> headers;
-  bool close = false;        ///< no more requests on this connection
+  bool close = false;  ///< no more requests on this connection
 };
 
 std::string_view reason_of(int status);

@@ -9,7 +9,8 @@ namespace {
 
 namespace json = engine::json;
 
-void append_metric(std::string& out, std::string_view name, std::string_view type, std::string_view help, double value) {
+void append_metric(std::string& out, std::string_view name, std::string_view type, std::string_view help,
+                   double value) {
   out.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ").append(type);
   out.append("\n").append(name).append(" ");
   json::writer w;
@@ -27,7 +28,11 @@ void get_readiness(context& c, const exchange_ptr& e) {
   const bool is_ready = c.is_database_there && !c.is_draining;
   const auto word = [](bool b) { return b ? "true" : "false"; };
   std::string body = "{\"ready\":";
-  body.append(word(is_ready)).append(",\"database\":").append(word(c.is_database_there)).append(",\"nats\":").append(word(has_bus));
+  body.append(word(is_ready))
+      .append(",\"database\":")
+      .append(word(c.is_database_there))
+      .append(",\"nats\":")
+      .append(word(has_bus));
   body.append(",\"draining\":").append(word(c.is_draining)).append("}");
   e->answer(json_answer(is_ready ? 200 : 503, std::move(body)));
 }
@@ -37,8 +42,12 @@ void get_metrics(context& c, const exchange_ptr& e) {
   const auto& n = c.counters;
   const auto number = [](auto v) { return static_cast<double>(v); };
   std::string out;
-  const auto gauge = [&](std::string_view name, std::string_view help, double v) { append_metric(out, name, "gauge", help, v); };
-  const auto counter = [&](std::string_view name, std::string_view help, double v) { append_metric(out, name, "counter", help, v); };
+  const auto gauge = [&](std::string_view name, std::string_view help, double v) {
+    append_metric(out, name, "gauge", help, v);
+  };
+  const auto counter = [&](std::string_view name, std::string_view help, double v) {
+    append_metric(out, name, "counter", help, v);
+  };
   gauge("rowcall_gateway_connections", "Open connections.", number(c.http->connection_count()));
   gauge("rowcall_gateway_streams", "Open event streams.", number(c.streams.size()));
   gauge("rowcall_gateway_feeds", "Sessions that are followed.", number(c.feeds->size()));
@@ -53,11 +62,14 @@ void get_metrics(context& c, const exchange_ptr& e) {
   counter("rowcall_gateway_answers_4xx_total", "Refused requests.", number(h.answers_4xx));
   counter("rowcall_gateway_answers_5xx_total", "Failed requests.", number(h.answers_5xx));
   counter("rowcall_gateway_commands_total", "Commands stored.", number(n.commands));
-  counter("rowcall_gateway_commands_refused_total", "Submissions that were not stored as a whole.", number(n.commands_refused));
+  counter("rowcall_gateway_commands_refused_total", "Submissions that were not stored as a whole.",
+          number(n.commands_refused));
   counter("rowcall_gateway_updates_streamed_total", "Updates written to streams.", number(n.updates_streamed));
   counter("rowcall_gateway_streams_opened_total", "Streams opened.", number(n.streams_opened));
-  counter("rowcall_gateway_streams_slow_total", "Streams dropped because their reader took nothing.", number(h.slow_readers_dropped));
-  counter("rowcall_gateway_streams_left_total", "Sessions that a stream lost because its user is no member any more.", number(n.streams_left));
+  counter("rowcall_gateway_streams_slow_total", "Streams dropped because their reader took nothing.",
+          number(h.slow_readers_dropped));
+  counter("rowcall_gateway_streams_left_total", "Sessions that a stream lost because its user is no member any more.",
+          number(n.streams_left));
   counter("rowcall_gateway_signals_total", "Signals sent.", number(n.signals));
   counter("rowcall_gateway_tokens_refused_total", "Tokens that were not accepted.", number(n.tokens_refused));
   counter("rowcall_gateway_rate_limited_total", "Requests above a rate.", number(n.rate_limited));
@@ -98,7 +110,12 @@ void get_status(context& c, const exchange_ptr& e) {
     w.begin_object().key("sessions").number(s.sessions).key("pending_commands").number(s.pending_commands);
     w.key("pending_sessions").number(s.pending_sessions).key("pending_is_exact").boolean(s.pending_is_exact);
     w.key("oldest_pending_ms").number(static_cast<std::int64_t>(s.oldest_pending_age.count()));
-    w.key("unserved_commands").number(s.unserved_commands).key("retrying").number(s.retrying).key("dead").number(s.dead);
+    w.key("unserved_commands")
+        .number(s.unserved_commands)
+        .key("retrying")
+        .number(s.retrying)
+        .key("dead")
+        .number(s.dead);
     w.key("turns_per_s").number(s.turns_per_s).key("commands_per_s").number(s.commands_per_s);
     w.key("schema_version").number(static_cast<std::int64_t>(s.schema_version)).key("nodes").begin_array();
     for (const auto& node : s.nodes) {

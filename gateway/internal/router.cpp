@@ -65,13 +65,15 @@ void answer_options(exchange& e, const std::vector<std::string_view>& methods, b
   a.headers.emplace_back("Allow", allow_text(methods));
   if (is_cors) {
     a.headers.emplace_back("Access-Control-Allow-Methods", allow_text(methods));
-    a.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID");
+    a.headers.emplace_back("Access-Control-Allow-Headers",
+                           "Authorization, Content-Type, Idempotency-Key, Last-Event-ID");
     a.headers.emplace_back("Access-Control-Max-Age", "600");
   }
   e.answer(std::move(a));
 }
 
-/// Other origins may read answers when they are listed; the cookie is never theirs (SameSite, and no Allow-Credentials).
+/// Other origins may read answers when they are listed; the cookie is never theirs (SameSite, and no
+/// Allow-Credentials).
 bool add_cors(const context& c, exchange& e) {
   if (c.config.cors_origins.empty()) return false;
   e.add_header("Vary", "Origin");

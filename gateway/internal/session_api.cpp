@@ -31,7 +31,8 @@ std::string bearer_of(const http_request& request) {
   constexpr std::string_view scheme = "Bearer ";
   if (header.size() <= scheme.size()) return {};
   auto given = std::string{header.substr(0, scheme.size())};
-  std::transform(given.begin(), given.end(), given.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  std::transform(given.begin(), given.end(), given.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
   return given == "bearer " ? std::string{header.substr(scheme.size())} : std::string{};
 }
 
@@ -77,7 +78,8 @@ std::string me_text(const context& c, const identity& who, const std::string& to
 
 std::string cookie_text(const context& c, const std::string& token, std::chrono::seconds lifetime) {
   std::string text{cookie_name};
-  text += '=' + token + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=" + std::to_string(std::max<std::int64_t>(lifetime.count(), 0));
+  text += '=' + token +
+          "; Path=/; HttpOnly; SameSite=Strict; Max-Age=" + std::to_string(std::max<std::int64_t>(lifetime.count(), 0));
   if (c.config.cookie_secure && !c.config.development) text += "; Secure";
   return text;
 }
@@ -127,7 +129,8 @@ void development_login(context& c, const exchange_ptr& e) {
   const auto body = c.parser.parse_object(e->request().body);
   if (!body) return e->answer(problem(400, "bad-request", "expected {\"name\":\"…\"}: " + body.error().message));
   const auto name = json::string_at(*body, "name");
-  if (!name || name->empty() || name->size() > user_name_bytes_max || !engine::session_id::parse("user-" + std::string{*name}))
+  if (!name || name->empty() || name->size() > user_name_bytes_max ||
+      !engine::session_id::parse("user-" + std::string{*name}))
     return e->answer(problem(422, "invalid-name", "a name has 1 to 32 of A-Z a-z 0-9 _ -"));
   // Whoever is called like his own page is told: a page of elsewhere may not log the user in as somebody else.
   if (const auto origin = e->request().header("origin"); !origin.empty() && !is_own_origin(c, e->request(), origin))

@@ -42,20 +42,22 @@ void send_signal(context& c, const exchange_ptr& e, const engine::session_id& se
   if (!who) return;
   const auto p = may_follow(*who, session);
   if (p == permission::denied || who->user.empty())
-    return e->answer(problem(403, "forbidden", "this token does not allow to follow " + session.str(), ",\"session\":\"" + session.str() + "\""));
+    return e->answer(problem(403, "forbidden", "this token does not allow to follow " + session.str(),
+                             ",\"session\":\"" + session.str() + "\""));
   const auto& request = e->request();
   if (request.body.size() > c.config.signal_bytes_max)
-    return e->answer(problem(413, "body-too-large", "a signal has at most " + std::to_string(c.config.signal_bytes_max) + " bytes"));
+    return e->answer(
+        problem(413, "body-too-large", "a signal has at most " + std::to_string(c.config.signal_bytes_max) + " bytes"));
   if (!accepts(request.header("content-type"), "application/json"))
     return e->answer(problem(415, "unsupported-media-type", "signals are sent as application/json"));
   const auto body = c.parser.parse_object(request.body);
   if (!body) return e->answer(problem(400, "bad-request", "the body is no JSON object: " + body.error().message));
   const auto type = json::string_at(*body, "type");
-  if (!type || !is_signal_type(*type)) return e->answer(problem(422, "invalid-signal", "\"type\" is 1 to 32 of a-z _, and not left_stream"));
+  if (!type || !is_signal_type(*type))
+    return e->answer(problem(422, "invalid-signal", "\"type\" is 1 to 32 of a-z _, and not left_stream"));
   json::value data;
   const bool has_data = body->at_key("data").get(data) == simdjson::SUCCESS;
-  if (has_data && !data.is_object())
-    return e->answer(problem(422, "invalid-signal", "\"data\" must be an object"));
+  if (has_data && !data.is_object()) return e->answer(problem(422, "invalid-signal", "\"data\" must be an object"));
   if (!take_rate(c, c.signal_rate, *who, *e)) return;
   json::writer w;
   w.begin_object().key("session").string(session.str()).key("type").string(*type).key("from").string(who->user);
@@ -67,7 +69,8 @@ void send_signal(context& c, const exchange_ptr& e, const engine::session_id& se
       [&c, e, session, text = std::move(text)](engine::result<std::vector<std::string>> chats) {
         if (!chats) return e->answer(problem_of(chats.error()));
         if (chats->empty())
-          return e->answer(problem(403, "forbidden", "you are no member of " + session.str(), ",\"session\":\"" + session.str() + "\""));
+          return e->answer(problem(403, "forbidden", "you are no member of " + session.str(),
+                                   ",\"session\":\"" + session.str() + "\""));
         publish(c, e, session, text);
       });
   if (!posted) e->answer(too_busy());

@@ -45,13 +45,15 @@ std::string_view type_of(std::string_view path) {
 
 /// What belongs to development is not served.
 bool is_served(std::string_view path) {
-  if (type_of(path).empty() || path.find(".test.") != path.npos || path.ends_with("/package.json") || path == "package.json" ||
-      path.ends_with("package-lock.json"))
+  if (type_of(path).empty() || path.find(".test.") != path.npos || path.ends_with("/package.json") ||
+      path == "package.json" || path.ends_with("package-lock.json"))
     return false;
   while (!path.empty()) {
     const auto end = std::min(path.find('/'), path.size());
     const auto segment = path.substr(0, end);
-    if (segment.empty() || segment.front() == '.' || segment == "node_modules" || segment == "test" || segment == "tests") return false;
+    if (segment.empty() || segment.front() == '.' || segment == "node_modules" || segment == "test" ||
+        segment == "tests")
+      return false;
     path.remove_prefix(std::min(end + 1, path.size()));
   }
   return true;
@@ -64,10 +66,11 @@ bool is_packed_already(std::string_view type) {
 }  // namespace
 
 void add_page_headers(http_answer& a) {
-  a.headers.emplace_back("Content-Security-Policy",
-                         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-                         "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
-                         "frame-ancestors 'none'; require-trusted-types-for 'script'");
+  a.headers.emplace_back(
+      "Content-Security-Policy",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+      "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
+      "frame-ancestors 'none'; require-trusted-types-for 'script'");
   a.headers.emplace_back("X-Content-Type-Options", "nosniff");
   a.headers.emplace_back("Referrer-Policy", "no-referrer");
   a.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
@@ -87,7 +90,8 @@ void static_files::add(std::string_view path, std::string body) {
   file f;
   f.type = type_of(path);
   char etag[32];
-  std::snprintf(etag, sizeof etag, "\"%016llx\"", static_cast<unsigned long long>(engine::fnv1a_64(body) ^ body.size()));
+  std::snprintf(etag, sizeof etag, "\"%016llx\"",
+                static_cast<unsigned long long>(engine::fnv1a_64(body) ^ body.size()));
   f.etag = etag;
   if (body.size() >= gzip_bytes_min && !is_packed_already(f.type)) f.packed = gzip(body, 9);
   f.body = std::move(body);

@@ -47,7 +47,8 @@ void stream::begin(const exchange_ptr& e) {
   context_.streams.insert(this);
   ++context_.streams_of_user[who_.user];
   ++context_.counters.streams_opened;
-  heartbeat_at_ = steady::now() + std::chrono::duration_cast<steady::duration>(context_.config.heartbeat * random_share());
+  heartbeat_at_ =
+      steady::now() + std::chrono::duration_cast<steady::duration>(context_.config.heartbeat * random_share());
   control_ = "retry: 1000\n\n";
   for (std::uint32_t i = 0; i < subs_.size(); ++i) {
     auto& s = subs_[i];
@@ -222,7 +223,8 @@ void stream::tell_ready() {
     positions += '"' + s.session.str() + "\":" + std::to_string(s.position);
   }
   // The id keeps a stream that began at the end from starting at a later end after a reconnect.
-  const auto id = is_single_ ? std::to_string(subs_.front().position) : event_id(static_cast<std::uint32_t>(subs_.size()), 0);
+  const auto id =
+      is_single_ ? std::to_string(subs_.front().position) : event_id(static_cast<std::uint32_t>(subs_.size()), 0);
   control_ += "event: ready\nid: " + id + "\ndata: {\"positions\":{" + positions + "}}\n\n";
 }
 
@@ -243,7 +245,9 @@ void stream::read_page(std::uint32_t index) {
           for (const auto& update : o.page->updates) o.events.push_back(make_event(session, update));
         return o;
       },
-      [self = shared_from_this(), index](outcome o) { self->take_page(index, std::move(o.page), std::move(o.events)); });
+      [self = shared_from_this(), index](outcome o) {
+        self->take_page(index, std::move(o.page), std::move(o.events));
+      });
   if (!posted) {
     s.is_reading = false;
     s.needs_retry = true;
@@ -259,7 +263,8 @@ void stream::take_page(std::uint32_t index, engine::result<engine::update_page> 
     return;
   }
   if (page->gone)
-    return end("gone", "{\"session\":\"" + s.session.str() + "\",\"snapshot\":\"/v1/sessions/" + s.session.str() + "/snapshot\"}");
+    return end("gone", "{\"session\":\"" + s.session.str() + "\",\"snapshot\":\"/v1/sessions/" + s.session.str() +
+                           "/snapshot\"}");
   s.page = std::move(events);
   s.page_next = 0;
   queue(index);
@@ -269,9 +274,11 @@ void stream::take_page(std::uint32_t index, engine::result<engine::update_page> 
 void stream::verify(std::uint32_t index) {
   auto& s = subs_[index];
   if (s.is_ended || std::exchange(s.is_verifying, true)) return;
-  const bool posted = context_.read(
-      [user = who_.user, chat = s.session.str()](reader_stores& stores) { return stores.chats->memberships(user, {chat}); },
-      [self = shared_from_this(), index](engine::result<std::vector<std::string>> chats) { self->take_verdict(index, chats); });
+  const bool posted = context_.read([user = who_.user, chat = s.session.str()](
+                                        reader_stores& stores) { return stores.chats->memberships(user, {chat}); },
+                                    [self = shared_from_this(), index](engine::result<std::vector<std::string>> chats) {
+                                      self->take_verdict(index, chats);
+                                    });
   if (!posted) s.needs_retry = true;
 }
 
@@ -290,7 +297,8 @@ void stream::take_verdict(std::uint32_t index, const engine::result<std::vector<
   ++context_.counters.streams_left;
   const auto data = "{\"session\":\"" + s.session.str() + "\"}";
   leave(index);
-  if (std::all_of(subs_.begin(), subs_.end(), [](const sub& other) { return other.is_ended; })) return end("left", data);
+  if (std::all_of(subs_.begin(), subs_.end(), [](const sub& other) { return other.is_ended; }))
+    return end("left", data);
   control_ += "event: left\ndata: " + data + "\n\n";
   pump();
 }

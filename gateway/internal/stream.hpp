@@ -23,8 +23,8 @@ struct stream_start {
   bool is_by_membership = false;  ///< allowed as long as its user is a member
 };
 
-/// An open event stream. Pulls: it takes from the feeds and from the log what its client can take, and keeps nothing but
-/// one piece that is being written.
+/// An open event stream. Pulls: it takes from the feeds and from the log what its client can take, and keeps nothing
+/// but one piece that is being written.
 ///
 ///   feed ──on_more──► pump ──piece──► sink ──on_writable──► pump …
 ///                      └─ behind the ring ──► page from the log ──► pump
@@ -59,10 +59,10 @@ class stream final : public feed_reader, public std::enable_shared_from_this<str
     feed* from = nullptr;
     std::size_t slot = 0;
     bool is_by_membership = false;
-    bool is_queued = false;       ///< in dirty_
-    bool is_reading = false;      ///< a page is being read
-    bool is_verifying = false;    ///< nothing is sent until it is known whether the user is still a member
-    bool needs_retry = false;     ///< the read failed: again with the next tick
+    bool is_queued = false;     ///< in dirty_
+    bool is_reading = false;    ///< a page is being read
+    bool is_verifying = false;  ///< nothing is sent until it is known whether the user is still a member
+    bool needs_retry = false;   ///< the read failed: again with the next tick
     bool is_ended = false;
   };
 

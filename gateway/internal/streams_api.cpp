@@ -29,11 +29,12 @@ http_answer gone(reader_stores& stores, const engine::session_id& session) {
   const auto snapshot = stores.updates->snapshot(session);
   if (!snapshot) return problem_of(snapshot.error());
   return problem(410, "gone", "retention removed these updates: take the snapshot, and go on after its seq",
-                 member(session) + ",\"snapshot\":\"/v1/sessions/" + session.str() + "/snapshot\",\"snapshot_seq\":" +
-                     std::to_string(*snapshot ? (*snapshot)->seq.value : 0));
+                 member(session) + ",\"snapshot\":\"/v1/sessions/" + session.str() +
+                     "/snapshot\",\"snapshot_seq\":" + std::to_string(*snapshot ? (*snapshot)->seq.value : 0));
 }
 
-std::optional<http_answer> check_members(reader_stores& stores, const std::string& user, const std::vector<request_place>& places) {
+std::optional<http_answer> check_members(reader_stores& stores, const std::string& user,
+                                         const std::vector<request_place>& places) {
   std::vector<std::string> chats;
   for (const auto& place : places)
     if (place.is_by_membership) chats.push_back(place.url.session.str());
@@ -41,7 +42,8 @@ std::optional<http_answer> check_members(reader_stores& stores, const std::strin
   const auto allowed = stores.chats->memberships(user, chats);
   if (!allowed) return problem_of(allowed.error());
   for (const auto& place : places)
-    if (place.is_by_membership && std::find(allowed->begin(), allowed->end(), place.url.session.str()) == allowed->end())
+    if (place.is_by_membership &&
+        std::find(allowed->begin(), allowed->end(), place.url.session.str()) == allowed->end())
       return problem(403, "forbidden", "you are no member of " + place.url.session.str(), member(place.url.session));
   return std::nullopt;
 }
@@ -100,7 +102,8 @@ void open_stream(context& c, const exchange_ptr& e, const identity& who, std::ve
   for (std::size_t i = 0; i < urls.size(); ++i) {
     const auto p = may_follow(who, urls[i].session);
     if (p == permission::denied)
-      return e->answer(problem(403, "forbidden", "this token does not allow to follow " + urls[i].session.str(), member(urls[i].session)));
+      return e->answer(problem(403, "forbidden", "this token does not allow to follow " + urls[i].session.str(),
+                               member(urls[i].session)));
     places.push_back({std::move(urls[i]), positions[i].after, p == permission::if_member});
   }
   if (c.is_draining) return e->answer(problem_later(503, "draining", "this gateway stops; another one goes on", 1));
@@ -108,16 +111,20 @@ void open_stream(context& c, const exchange_ptr& e, const identity& who, std::ve
     return e->answer(problem_later(503, "streams-full", "this gateway has as many open streams as it may have", 5));
   const auto own = c.streams_of_user.find(who.user);
   if (!who.user.empty() && own != c.streams_of_user.end() && own->second >= c.config.streams_per_user_max)
-    return e->answer(problem_later(429, "too-many-streams", "a user has at most " + std::to_string(c.config.streams_per_user_max) + " open streams", 5));
+    return e->answer(
+        problem_later(429, "too-many-streams",
+                      "a user has at most " + std::to_string(c.config.streams_per_user_max) + " open streams", 5));
   if (!take_rate(c, c.read_rate, who, *e)) return;
   const bool has_heartbeat_events = e->request().parameter("heartbeat") == "event";
-  const bool posted = c.read(
-      [places = std::move(places), user = who.user](reader_stores& stores) { return read_opening(stores, user, places); },
-      [&c, e, who, is_single, has_heartbeat_events](opening o) {
-        if (o.refusal) return e->answer(*std::move(o.refusal));
-        if (c.is_draining) return e->answer(problem_later(503, "draining", "this gateway stops; another one goes on", 1));
-        std::make_shared<stream>(c, who, std::move(o.starts), is_single, has_heartbeat_events)->begin(e);
-      });
+  const bool posted =
+      c.read([places = std::move(places),
+              user = who.user](reader_stores& stores) { return read_opening(stores, user, places); },
+             [&c, e, who, is_single, has_heartbeat_events](opening o) {
+               if (o.refusal) return e->answer(*std::move(o.refusal));
+               if (c.is_draining)
+                 return e->answer(problem_later(503, "draining", "this gateway stops; another one goes on", 1));
+               std::make_shared<stream>(c, who, std::move(o.starts), is_single, has_heartbeat_events)->begin(e);
+             });
   if (!posted) e->answer(too_busy());
 }
 

@@ -19,8 +19,8 @@ std::string time_text(engine::db_time t) {
   std::tm utc{};
   gmtime_r(&seconds, &utc);
   char text[80];
-  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                utc.tm_hour, utc.tm_min, utc.tm_sec, static_cast<int>(rest));
+  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", utc.tm_year + 1900, utc.tm_mon + 1,
+                utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, static_cast<int>(rest));
   return text;
 }
 
@@ -39,7 +39,9 @@ std::string update_text(const engine::session_id& session, const engine::update_
   const auto data_at = out.size();
   out += update.data;
   // A line feed can only be white space between tokens; in an event stream it would end the line.
-  std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(data_at), out.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  std::replace_if(
+      out.begin() + static_cast<std::ptrdiff_t>(data_at), out.end(), [](char c) { return c == '\n' || c == '\r'; },
+      ' ');
   out += ",\"at\":\"";
   out += time_text(update.created_at);
   out += "\"}";

@@ -26,7 +26,8 @@ std::optional<std::int64_t> number_of(std::string_view text) {
 }
 
 /// After the read, so that what is shown is not younger than the check: still a member? Nothing when allowed.
-std::optional<http_answer> refusal(reader_stores& stores, permission p, const std::string& user, const engine::session_id& session) {
+std::optional<http_answer> refusal(reader_stores& stores, permission p, const std::string& user,
+                                   const engine::session_id& session) {
   if (p == permission::granted) return std::nullopt;
   const auto chats = stores.chats->memberships(user, {session.str()});
   if (!chats) return problem_of(chats.error());
@@ -42,7 +43,8 @@ http_answer gone(reader_stores& stores, const engine::session_id& session) {
                      "/snapshot\",\"snapshot_seq\":" + std::to_string(*snapshot ? (*snapshot)->seq.value : 0));
 }
 
-void append_updates(std::string& out, const engine::session_id& session, const std::vector<engine::update_row>& updates) {
+void append_updates(std::string& out, const engine::session_id& session,
+                    const std::vector<engine::update_row>& updates) {
   out += "\"updates\":[";
   bool is_first = true;
   for (const auto& update : updates) {
@@ -52,7 +54,8 @@ void append_updates(std::string& out, const engine::session_id& session, const s
   out += ']';
 }
 
-http_answer page_after(reader_stores& stores, const engine::session_id& session, std::int64_t after, std::size_t limit, bool gzip) {
+http_answer page_after(reader_stores& stores, const engine::session_id& session, std::int64_t after, std::size_t limit,
+                       bool gzip) {
   // One more than asked for tells whether there is more.
   auto page = stores.updates->updates_after(session, {after}, limit + 1);
   if (!page) return problem_of(page.error());
@@ -67,7 +70,8 @@ http_answer page_after(reader_stores& stores, const engine::session_id& session,
 }
 
 /// The updates before a seq are those after an earlier one: seqs have no gaps.
-http_answer page_before(reader_stores& stores, const engine::session_id& session, std::int64_t before, std::size_t limit, bool gzip) {
+http_answer page_before(reader_stores& stores, const engine::session_id& session, std::int64_t before,
+                        std::size_t limit, bool gzip) {
   if (before == at_end) {
     const auto last = stores.updates->last(session);
     if (!last) return problem_of(last.error());
@@ -105,7 +109,8 @@ http_answer page_before(reader_stores& stores, const engine::session_id& session
   const bool has_more = !is_gone && first > 1 && !page.updates.empty();
   std::string body = "{\"session\":\"" + session.str() + "\",";
   append_updates(body, session, page.updates);
-  body += ",\"prev_before\":" + std::to_string(first) + (has_more ? ",\"more\":true" : ",\"more\":false") + (is_gone ? ",\"gone\":true}" : "}");
+  body += ",\"prev_before\":" + std::to_string(first) + (has_more ? ",\"more\":true" : ",\"more\":false") +
+          (is_gone ? ",\"gone\":true}" : "}");
   return packed_json(std::move(body), gzip);
 }
 
@@ -116,7 +121,8 @@ void read_session(context& c, const exchange_ptr& e, const engine::session_id& s
   if (!who) return;
   const auto p = may_follow(*who, session);
   if (p == permission::denied)
-    return e->answer(problem(403, "forbidden", "this token does not allow to follow " + session.str(), ",\"session\":\"" + session.str() + "\""));
+    return e->answer(problem(403, "forbidden", "this token does not allow to follow " + session.str(),
+                             ",\"session\":\"" + session.str() + "\""));
   if (!take_rate(c, c.read_rate, *who, *e)) return;
   const bool posted = c.read(
       [work = std::move(work), p, user = who->user, session](reader_stores& stores) {
@@ -152,7 +158,8 @@ void get_updates(context& c, const exchange_ptr& e, const engine::session_id& se
     auto before = given->empty() ? std::optional{at_end} : read_position(*given);
     if (!before) return bad("before must be a seq, or `end`");
     if (*before == 0) before = at_end;
-    return read_session(c, e, session, [=](reader_stores& stores) { return page_before(stores, session, *before, limit, gzip); });
+    return read_session(c, e, session,
+                        [=](reader_stores& stores) { return page_before(stores, session, *before, limit, gzip); });
   }
   std::int64_t after = 0;
   if (const auto given = request.parameter("after")) {
@@ -167,7 +174,8 @@ void get_head(context& c, const exchange_ptr& e, const engine::session_id& sessi
   read_session(c, e, session, [session](reader_stores& stores) {
     const auto last = stores.updates->last(session);
     if (!last) return problem_of(last.error());
-    return json_answer(200, "{\"session\":\"" + session.str() + "\",\"last_seq\":" + std::to_string(last->update.value) +
+    return json_answer(200, "{\"session\":\"" + session.str() +
+                                "\",\"last_seq\":" + std::to_string(last->update.value) +
                                 ",\"last_command_seq\":" + std::to_string(last->command.value) + "}");
   });
 }
@@ -178,8 +186,9 @@ void get_snapshot(context& c, const exchange_ptr& e, const engine::session_id& s
     const auto snapshot = stores.updates->snapshot(session);
     if (!snapshot) return problem_of(snapshot.error());
     const auto& s = *snapshot;
-    return packed_json("{\"session\":\"" + session.str() + "\",\"seq\":" + std::to_string(s ? s->seq.value : 0) + ",\"command_seq\":" +
-                           std::to_string(s ? s->command.value : 0) + ",\"state\":" + (s ? s->state : "null") + "}",
+    return packed_json("{\"session\":\"" + session.str() + "\",\"seq\":" + std::to_string(s ? s->seq.value : 0) +
+                           ",\"command_seq\":" + std::to_string(s ? s->command.value : 0) +
+                           ",\"state\":" + (s ? s->state : "null") + "}",
                        gzip);
   });
 }
@@ -195,7 +204,8 @@ void get_chats(context& c, const exchange_ptr& e) {
     limit = std::min<std::size_t>(static_cast<std::size_t>(*n), page_chats_max);
   }
   const std::string after{request.parameter("after").value_or("")};
-  if (!after.empty() && !engine::session_id::parse(after)) return e->answer(problem(400, "bad-request", "after must be a chat's id"));
+  if (!after.empty() && !engine::session_id::parse(after))
+    return e->answer(problem(400, "bad-request", "after must be a chat's id"));
   const bool gzip = wants_gzip(request, gzip_always);
   const bool posted = c.read(
       [=, user = who->user](reader_stores& stores) {

@@ -247,14 +247,14 @@ result<void> database::check(std::span<const session_writes> writes) const {
   return {};
 }
 
-result<void> database::commit(turn_id id, std::span<const session_writes> writes) {
+result<db_time> database::commit(turn_id id, std::span<const session_writes> writes) {
   std::lock_guard lock{mutex_};
   drop_expired_turns();
   const auto turn = turns_.find(id);
   if (turn == turns_.end()) return fail(errc::connection_lost, "the server has dropped the open turn");
   if (auto ok = check(writes); !ok) {
     close(id);
-    return ok;
+    return tl::make_unexpected(ok.error());
   }
   const auto at = turn->second.now;
   for (auto& [index, shard] : turn->second.takeovers) {
@@ -295,7 +295,7 @@ result<void> database::commit(turn_id id, std::span<const session_writes> writes
       append_command(send.command.target, send.command.type, send.command.data, send.idempotency_key, at, seq);
     }
   close(id);
-  return {};
+  return at;
 }
 
 void database::abandon(turn_id id) {

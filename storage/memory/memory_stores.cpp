@@ -17,7 +17,7 @@ class memory_turn_store final : public turn_store {
     ROWCALL_ASSERT(turn_ == 0);
     return db_->claim(node_, request, turn_);
   }
-  result<void> commit(std::span<const session_writes> writes) override {
+  result<db_time> commit(std::span<const session_writes> writes) override {
     ROWCALL_ASSERT(turn_ != 0);
     return db_->commit(std::exchange(turn_, 0), writes);
   }

@@ -72,7 +72,11 @@ class command_store final : public engine::command_store {
     auto rows = link_.exec(sql, internal::on_loss::commit);
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty()) return std::nullopt;
-    return submit_receipt{submit_receipt::outcome::stored, {internal::number((*rows)[0][0])}};
+    const auto& row = (*rows)[0];
+    const engine::command_seq seq{internal::number(row[0])};
+    return submit_receipt{submit_receipt::outcome::stored, seq,
+                          std::make_shared<const command_row>(
+                              command_row{seq, r.type, internal::string(row[1]), internal::time_us(row[2])})};
   }
 
   internal::link link_;

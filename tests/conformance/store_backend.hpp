@@ -112,6 +112,7 @@ class store_conformance : public ::testing::TestWithParam<backend_factory> {
 class submit_conformance : public store_conformance {};
 class claim_conformance : public store_conformance {};
 class commit_conformance : public store_conformance {};
+class hint_conformance : public store_conformance {};
 class takeover_conformance : public store_conformance {};
 class update_conformance : public store_conformance {};
 class node_conformance : public store_conformance {};
@@ -128,6 +129,7 @@ class concurrency_conformance : public store_conformance {
   INSTANTIATE_TEST_SUITE_P(name, submit_conformance, ::testing::Values(backend_factory{factory}));      \
   INSTANTIATE_TEST_SUITE_P(name, claim_conformance, ::testing::Values(backend_factory{factory}));       \
   INSTANTIATE_TEST_SUITE_P(name, commit_conformance, ::testing::Values(backend_factory{factory}));      \
+  INSTANTIATE_TEST_SUITE_P(name, hint_conformance, ::testing::Values(backend_factory{factory}));        \
   INSTANTIATE_TEST_SUITE_P(name, takeover_conformance, ::testing::Values(backend_factory{factory}));    \
   INSTANTIATE_TEST_SUITE_P(name, update_conformance, ::testing::Values(backend_factory{factory}));      \
   INSTANTIATE_TEST_SUITE_P(name, node_conformance, ::testing::Values(backend_factory{factory}));        \

@@ -13,7 +13,8 @@ TEST(access, a_pattern_is_a_session_or_a_prefix_of_at_least_a_kind) {
   EXPECT_TRUE(is_valid_pattern("user-ann"));
   EXPECT_TRUE(is_valid_pattern("echo-*"));
   EXPECT_TRUE(is_valid_pattern("chat-team-*"));
-  for (const auto* bad : {"*", "", "chat*", "ch*at-x", "user-*-x", "-*", "user ann"}) EXPECT_FALSE(is_valid_pattern(bad)) << bad;
+  for (const auto* bad : {"*", "", "chat*", "ch*at-x", "user-*-x", "-*", "user ann"})
+    EXPECT_FALSE(is_valid_pattern(bad)) << bad;
 }
 
 TEST(access, a_prefix_matches_what_goes_on_after_it) {

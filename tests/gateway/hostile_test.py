@@ -211,7 +211,7 @@ class hostile(unittest.TestCase):
             login = c.post("/v1/dev/login", {"name": "ann"}, headers={"Origin": "https://evil.example.org"})
             self.assertEqual(login.status, 403)
         self.assertEqual(self.stored(), before)
-        own = {"Origin": self.world.address}
+        own = {"Origin": "http://" + self.world.address}
         self.assertEqual(c.post("/v1/sessions/user-ann/commands", {"type": "select_chat"}, headers={**cookie, **own}).status, 202)
 
     # ------------------------------------------------------------ requests
@@ -227,7 +227,7 @@ class hostile(unittest.TestCase):
 
     def test_a_second_request_can_not_be_smuggled_in(self):
         inner = b"POST /v1/sessions/user-ann/commands HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token_of("ann").encode() + \
-                b"\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"type\":\"smug\"}"
+                b"\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"type\":\"smug\"}"
         length = str(len(inner) + 5).encode()
         post = b"POST /v1/session HTTP/1.1\r\nHost: x\r\n"
         attempts = {

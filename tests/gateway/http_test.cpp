@@ -25,10 +25,12 @@ TEST(target, a_path_and_its_parameters_are_decoded_once) {
 }
 
 TEST(target, what_leaves_the_tree_or_can_be_read_in_two_ways_is_refused) {
-  for (const auto* bad : {"", "*", "v1", "http://x/", "/..", "/a/../b", "/%2e%2e/a", "/.%2e", "/./a", "//a", "/a//b", "/a%2fb", "/a%5cb", "/a\\b",
-                          "/a%00", "/%", "/%4", "/%zz", "/a#b", "/a?b=%00", "/a?b=%"})
+  for (const auto* bad :
+       {"",       "*",      "v1",    "http://x/", "/..", "/a/../b", "/%2e%2e/a", "/.%2e", "/./a",     "//a",   "/a//b",
+        "/a%2fb", "/a%5cb", "/a\\b", "/a%00",     "/%",  "/%4",     "/%zz",      "/a#b",  "/a?b=%00", "/a?b=%"})
     EXPECT_FALSE(reads(bad)) << bad;
-  for (const auto* good : {"/", "/a", "/a/", "/a.b/c..d", "/...", "/a?", "/a?b", "/a?/../x"}) EXPECT_TRUE(reads(good)) << good;
+  for (const auto* good : {"/", "/a", "/a/", "/a.b/c..d", "/...", "/a?", "/a?b", "/a?/../x"})
+    EXPECT_TRUE(reads(good)) << good;
 }
 
 TEST(accepts, a_list_names_an_item_unless_its_weight_is_0) {
@@ -43,9 +45,14 @@ TEST(accepts, a_list_names_an_item_unless_its_weight_is_0) {
 
 TEST(update_text, an_update_is_one_line) {
   const auto session = *engine::session_id::parse("chat-1");
-  const engine::update_row row{{5}, {3}, "new_message", "{\"text\":\"a\\nb\",\r\n\"n\":1}", engine::db_time{std::chrono::microseconds{1'700'000'000'000'001}}};
-  EXPECT_EQ(update_text(session, row),
-            R"({"session":"chat-1","seq":5,"command_seq":3,"type":"new_message","data":{"text":"a\nb",  "n":1},"at":"2023-11-14T22:13:20.000001Z"})");
+  const engine::update_row row{{5},
+                               {3},
+                               "new_message",
+                               "{\"text\":\"a\\nb\",\r\n\"n\":1}",
+                               engine::db_time{std::chrono::microseconds{1'700'000'000'000'001}}};
+  EXPECT_EQ(
+      update_text(session, row),
+      R"({"session":"chat-1","seq":5,"command_seq":3,"type":"new_message","data":{"text":"a\nb",  "n":1},"at":"2023-11-14T22:13:20.000001Z"})");
 }
 
 }  // namespace

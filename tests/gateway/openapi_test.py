@@ -212,6 +212,8 @@ class openapi(unittest.TestCase):
             for parameter in operation.get("parameters", ()):
                 for value in values_against(self.document, parameter["schema"]):
                     if not isinstance(value, str):
+                        if not breaks(self.document, json.dumps(value), parameter["schema"]):
+                            continue  # as text it is fine
                         value = json.dumps(value)
                     target, headers = self.fill(path), {}
                     if parameter["in"] == "path":
@@ -231,8 +233,8 @@ class openapi(unittest.TestCase):
                             continue
                         headers[parameter["name"]] = value
                     body = {"type": "typing"} if method == "POST" else None
-                    if parameter["in"] == "header" and not breaks(self.document, value.strip(), parameter["schema"]):
-                        continue
+                    if parameter["in"] == "header" and re.fullmatch(r"\d{1,18}", value.strip()):
+                        continue  # white space around a field's value does not count
                     answer = self.client.request(method, target, body=body, headers=headers)
                     with self.subTest(operation=operation["operationId"], parameter=parameter["name"], value=value[:60]):
                         self.assertIn(answer.status, (400, 404, 422), answer.body[:200])

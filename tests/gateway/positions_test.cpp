@@ -18,7 +18,8 @@ TEST(positions, a_url_names_sessions_and_where_to_start) {
 }
 
 TEST(positions, a_url_that_can_not_be_read_is_refused) {
-  for (const auto* bad : {"", "nodash", "chat-1:", "chat-1:x", "chat-1:-5", "chat-1:5:6", "chat-1:99999999999999999999"})
+  for (const auto* bad :
+       {"", "nodash", "chat-1:", "chat-1:x", "chat-1:-5", "chat-1:5:6", "chat-1:99999999999999999999"})
     EXPECT_FALSE(read_places({{"session", bad}}, 10)) << bad;
   EXPECT_FALSE(read_places({}, 10));
   EXPECT_FALSE(read_places({{"session", "chat-1"}, {"session", "chat-1:5"}}, 10));

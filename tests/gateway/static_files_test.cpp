@@ -64,7 +64,9 @@ TEST_F(static_files_test, answers_304_to_who_has_it_and_gzip_to_who_takes_it) {
 }
 
 TEST_F(static_files_test, keeps_to_itself_what_is_no_page) {
-  for (const auto* name : {".env", ".git/config.json", "a.test.js", "test/a.js", "node_modules/x/a.js", "README.md", "key.pem", "package.json"}) put(name, "x");
+  for (const auto* name : {".env", ".git/config.json", "a.test.js", "test/a.js", "node_modules/x/a.js", "README.md",
+                           "key.pem", "package.json"})
+    put(name, "x");
   const auto outside = support::make_directory() + "/secret.txt";
   std::ofstream{outside} << "secret";
   std::filesystem::create_symlink(outside, root_ + "/link.txt");

@@ -99,9 +99,11 @@ TEST_F(token_test, weak_missing_and_known_keys_are_no_keys) {
 }
 
 TEST_F(token_test, claims_that_mean_nothing_are_refused) {
-  for (const auto* claims : {"{}", R"({"exp":"soon"})", R"({"sub":"a b","exp":1800000000})", R"({"sub":"ann","exp":1})",
-                             R"({"sub":"ann","exp":1800000000,"nbf":1800000000})", R"({"sub":"ann","exp":1800000000,"follow":"user-ann"})",
-                             R"({"sub":"ann","exp":1800000000,"follow":["*"]})", R"({"sub":"ann","exp":1800000000,"operator":"yes"})", "[]", "x"})
+  for (const auto* claims :
+       {"{}", R"({"exp":"soon"})", R"({"sub":"a b","exp":1800000000})", R"({"sub":"ann","exp":1})",
+        R"({"sub":"ann","exp":1800000000,"nbf":1800000000})", R"({"sub":"ann","exp":1800000000,"follow":"user-ann"})",
+        R"({"sub":"ann","exp":1800000000,"follow":["*"]})", R"({"sub":"ann","exp":1800000000,"operator":"yes"})", "[]",
+        "x"})
     EXPECT_FALSE(identity_of(claims, now)) << claims;
   EXPECT_TRUE(identity_of(R"({"sub":"ann","exp":1800000000,"follow":[]})", now)->follow.empty());
 }

@@ -83,14 +83,14 @@ engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_r
   return claimed;
 }
 
-engine::result<void> faulty_turn_store::commit(std::span<const engine::session_writes> writes) {
+engine::result<engine::db_time> faulty_turn_store::commit(std::span<const engine::session_writes> writes) {
   fate_.pause(node_);
   if (!inner_) return lost();
   if (fate_.bug() == deliberate_bug::publish_before_commit) publish_(writes);
   if (fate_.strikes(0.04, "connection lost before COMMIT", node_)) return lost();
   if (fate_.strikes(0.02, "in doubt, not committed", node_)) return lost(errc::commit_in_doubt);
   if (fate_.strikes(0.04, "serialization failure", node_)) {
-    if (fate_.bug() == deliberate_bug::silent_commit_failure) return abandon(), engine::result<void>{};
+    if (fate_.bug() == deliberate_bug::silent_commit_failure) return abandon(), engine::result<engine::db_time>{};
     return lost(errc::serialization_failure);
   }
   if (writes.size() > 1 && fate_.strikes(0.01, "refused by the database", node_)) return lost(errc::internal);

@@ -23,7 +23,7 @@ class faulty_turn_store final : public engine::turn_store {
   std::unique_ptr<engine::turn_store> cut() { return std::move(inner_); }
 
   engine::result<engine::turn_claim> claim(const engine::turn_request& request) override;
-  engine::result<void> commit(std::span<const engine::session_writes> writes) override;
+  engine::result<engine::db_time> commit(std::span<const engine::session_writes> writes) override;
   void abandon() override {
     if (inner_) inner_->abandon();
   }

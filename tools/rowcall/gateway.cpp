@@ -21,7 +21,9 @@ namespace {
 class nats_signals final : public gateway::signal_bus {
  public:
   explicit nats_signals(bus::signal_channel& channel) : channel_(channel) {}
-  void publish(const engine::session_id& session, std::string_view payload) override { channel_.publish(session, payload); }
+  void publish(const engine::session_id& session, std::string_view payload) override {
+    channel_.publish(session, payload);
+  }
 
  private:
   bus::signal_channel& channel_;
@@ -35,7 +37,8 @@ engine::result<gateway::gateway_config> config_of(const global_options& global, 
       o.listen.find_first_not_of("0123456789", colon + 1) == std::string::npos)
     port = std::stoi(o.listen.substr(colon + 1));
   if (port < 0 || port > 65'535)
-    return engine::fail(engine::errc::invalid_argument, "--listen: '" + o.listen + "' is no ADDRESS:PORT, like 127.0.0.1:8080");
+    return engine::fail(engine::errc::invalid_argument,
+                        "--listen: '" + o.listen + "' is no ADDRESS:PORT, like 127.0.0.1:8080");
   c.host = o.listen.substr(0, colon);
   if (c.host.size() > 2 && c.host.front() == '[' && c.host.back() == ']') c.host = c.host.substr(1, c.host.size() - 2);
   c.port = static_cast<std::uint16_t>(port);
@@ -92,9 +95,10 @@ exit_code run(const global_options& global, const gateway_options& options) {
   if (options.development && !options.token_keys.empty())
     return fail_with({engine::errc::invalid_argument, "give --development or --token-keys, not both"});
   if (!options.development && options.token_keys.empty())
-    return fail_with({engine::errc::invalid_argument,
-                      "no keys for tokens: give --token-keys DIR (see docs/gateway.md), or --development to use the key "
-                      "that everybody knows"});
+    return fail_with(
+        {engine::errc::invalid_argument,
+         "no keys for tokens: give --token-keys DIR (see docs/gateway.md), or --development to use the key "
+         "that everybody knows"});
   if (auto configured = require_database(global.connection); !configured) return fail_with(configured.error());
   stop_signal stop;
   if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
@@ -104,9 +108,10 @@ exit_code run(const global_options& global, const gateway_options& options) {
   raise_descriptor_limit(config->connections_max);
 
   std::atomic<gateway::gateway*> receiver{nullptr};
-  auto channel = open_signals(global.connection, "gateway", [&receiver](const engine::session_id& session, std::string_view payload) {
-    if (auto* const r = receiver.load()) r->deliver_signal(session, std::string{payload});
-  });
+  auto channel = open_signals(global.connection, "gateway",
+                              [&receiver](const engine::session_id& session, std::string_view payload) {
+                                if (auto* const r = receiver.load()) r->deliver_signal(session, std::string{payload});
+                              });
   if (!channel) return fail_with(channel.error());
   nats_signals signals{**channel};
 
@@ -119,9 +124,15 @@ exit_code run(const global_options& global, const gateway_options& options) {
   client::submitter submitter{std::move(stores), **bus, submit};
 
   gateway::gateway_ports ports;
-  ports.make_update_store = [&] { return storage::postgres::make_update_store(store_config_of(global.connection, "gateway")); };
-  ports.make_chat_store = [&] { return storage::postgres::make_chat_store(store_config_of(global.connection, "gateway")); };
-  ports.make_admin_store = [&] { return storage::postgres::make_admin_store(store_config_of(global.connection, "gateway")); };
+  ports.make_update_store = [&] {
+    return storage::postgres::make_update_store(store_config_of(global.connection, "gateway"));
+  };
+  ports.make_chat_store = [&] {
+    return storage::postgres::make_chat_store(store_config_of(global.connection, "gateway"));
+  };
+  ports.make_admin_store = [&] {
+    return storage::postgres::make_admin_store(store_config_of(global.connection, "gateway"));
+  };
   ports.submitter = &submitter;
   ports.bus = bus->get();
   ports.signals = &signals;
@@ -133,8 +144,8 @@ exit_code run(const global_options& global, const gateway_options& options) {
   gateway::gateway server{*config, std::move(ports)};
   if (auto started = server.start(); !started) return fail_with(started.error());
   receiver = &server;
-  log_line(engine::log_level::info, "rowcall " + std::string{version} + " gateway at " + server.address() + "; database " +
-                                        without_password(global.connection.database_url) + "; NATS " +
+  log_line(engine::log_level::info, "rowcall " + std::string{version} + " gateway at " + server.address() +
+                                        "; database " + without_password(global.connection.database_url) + "; NATS " +
                                         without_password(global.connection.nats_url));
   if (options.development)
     log_line(engine::log_level::warning,

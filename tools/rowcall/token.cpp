@@ -19,7 +19,8 @@ engine::result<gateway::key_ring> keys_of(const token_options& o) {
     return engine::fail(engine::errc::invalid_argument, "give --development or --token-keys, not both");
   if (o.development) return gateway::key_ring::development();
   if (o.keys.empty())
-    return engine::fail(engine::errc::invalid_argument, "give --token-keys DIR, or --development for the key that everybody knows");
+    return engine::fail(engine::errc::invalid_argument,
+                        "give --token-keys DIR, or --development for the key that everybody knows");
   return gateway::key_ring::load(o.keys);
 }
 
@@ -63,11 +64,18 @@ exit_code inspect(const global_options& global, const token_options& o) {
   }
   if (global.json) {
     engine::json::writer w;
-    w.begin_object().key("header").raw(parts->header).key("claims").raw(parts->claims).key("verdict").string(verdict).end_object();
+    w.begin_object()
+        .key("header")
+        .raw(parts->header)
+        .key("claims")
+        .raw(parts->claims)
+        .key("verdict")
+        .string(verdict)
+        .end_object();
     std::printf("%s\n", w.str().c_str());
   } else {
-    std::printf("header   %s\nclaims   %s\nverdict  %s\n", sanitised(parts->header).c_str(), sanitised(parts->claims).c_str(),
-                sanitised(verdict).c_str());
+    std::printf("header   %s\nclaims   %s\nverdict  %s\n", sanitised(parts->header).c_str(),
+                sanitised(parts->claims).c_str(), sanitised(verdict).c_str());
   }
   return is_refused ? exit_code::refused : exit_code::ok;
 }

@@ -29,7 +29,7 @@ class database {
 
   // turns
   engine::result<engine::turn_claim> claim(const std::string& node, const engine::turn_request& request, turn_id& opened);
-  engine::result<void> commit(turn_id id, std::span<const engine::session_writes> writes);
+  engine::result<engine::db_time> commit(turn_id id, std::span<const engine::session_writes> writes);
   void abandon(turn_id id);
 
   // nodes

@@ -1,4 +1,4 @@
 INSERT INTO rowcall.command_log (seq, session_id, type, data)
 SELECT l.seq + 1, l.session_id, $2::text, $3::jsonb
 FROM (SELECT c.seq, c.session_id FROM rowcall.command_log c WHERE c.session_id = $1::text ORDER BY c.seq DESC LIMIT 1) l
-RETURNING seq
+RETURNING seq, data::text, rowcall.epoch_us(created_at)
