@@ -38,12 +38,12 @@ struct followed {
       : session(std::move(s)), position(after.value), incarnation(std::move(i)) {}
 
   const session_id session;
-  std::atomic<std::int64_t> position;  ///< written by the follower's thread
+  std::atomic<std::int64_t> position;  ///< written by whoever holds the follower's `work`
   std::atomic<bool> is_ended{false};
   std::unique_ptr<engine::subscription> subscription;  ///< under the follower's mutex
 
-  // Of the follower's thread alone:
-  bool is_behind = false;            ///< it stands in the list of those to be read
+  // Of whoever holds the follower's `work`:
+  bool is_behind = false;           ///< it stands in the list of those to be read
   steady::time_point checked_at{};  ///< known to be complete at that time
   std::string incarnation;          ///< that the position is of; empty: of the one found first
   std::optional<steady::time_point> ahead_since;  ///< the log has ended before the position since then
@@ -147,7 +147,7 @@ struct follower::impl {
   // ------------------------------------------------------------ bus threads
 
   void receive(const followed_ptr& entry, const update_notice& notice) {
-    if (entry->is_ended || notice.last.value <= entry->position) return;
+    if (entry->is_ended || notice.last.value <= entry->position || deliver_now(entry, notice)) return;
     const auto bytes = bytes_of(notice);
     const std::lock_guard lock{mutex};
     if (waiting.notices.size() >= notices_waiting_max || waiting.notice_bytes + bytes > notice_bytes_waiting_max) {
@@ -157,6 +157,18 @@ struct follower::impl {
       waiting.notices.emplace_back(entry, notice);
     }
     changed.notify_one();
+  }
+
+  /// What simply continues is handed over here, when the follower's thread has nothing to do: a thread hop less. Only
+  /// what follows the position, so nothing that is still on its way can be overtaken.
+  bool deliver_now(const followed_ptr& entry, const update_notice& notice) {
+    const std::unique_lock working{work, std::try_to_lock};
+    if (!working.owns_lock()) return false;
+    {
+      const std::lock_guard lock{mutex};
+      if (!waiting.empty()) return false;
+    }
+    return !entry->is_behind && take_live(entry, notice);
   }
 
   // ------------------------------------------------------------ the follower's thread
@@ -173,6 +185,7 @@ struct follower::impl {
         std::swap(taken, waiting);
       }
       if (taken.is_stopping) return;
+      const std::lock_guard working{work};
       start(taken.added);
       for (auto& [entry, notice] : taken.notices) take(entry, notice);
       if (taken.check_all) check_all();
@@ -242,16 +255,17 @@ struct follower::impl {
 
   void take(const followed_ptr& entry, const update_notice& notice) {
     if (entry->is_ended) return;
-    if (is_void(entry)) return fall_behind(entry);
+    if (notice.last.value > entry->position && !take_live(entry, notice)) fall_behind(entry);
+  }
+
+  /// False when the notice does not continue what the session has.
+  bool take_live(const followed_ptr& entry, const update_notice& notice) {
+    if (is_void(entry)) return false;
     const auto position = entry->position.load();
-    if (notice.last.value <= position) return;
-    if (notice.first.value <= position + 1 && is_whole(notice)) {
-      const auto seen = static_cast<std::size_t>(position + 1 - notice.first.value);
-      deliver(entry, std::span{notice.updates}.subspan(seen));
-      entry->checked_at = steady::now();
-    } else {
-      fall_behind(entry);
-    }
+    if (notice.first.value > position + 1 || notice.last.value <= position || !is_whole(notice)) return false;
+    deliver(entry, std::span{notice.updates}.subspan(static_cast<std::size_t>(position + 1 - notice.first.value)));
+    entry->checked_at = steady::now();
+    return true;
   }
 
   static bool is_whole(const update_notice& notice) {
@@ -419,6 +433,8 @@ struct follower::impl {
   const follow_handler handler;
   follower_config config;
 
+  std::mutex
+      work;  ///< held while updates are handed over: by the follower's thread, or by a bus thread. Before `mutex`
   mutable std::mutex mutex;
   std::condition_variable changed;
   inbox waiting;
@@ -438,7 +454,8 @@ struct follower::impl {
   std::thread thread;
 };
 
-follower::follower(std::unique_ptr<engine::update_store> store, engine::bus& bus, follow_handler handler, follower_config config)
+follower::follower(std::unique_ptr<engine::update_store> store, engine::bus& bus, follow_handler handler,
+                   follower_config config)
     : impl_(std::make_unique<impl>(std::move(store), bus, std::move(handler), config)) {}
 
 follower::~follower() = default;

@@ -19,7 +19,8 @@ struct follower_config {
   std::chrono::milliseconds ahead_wait{10'000};
 };
 
-/// What a follower is told about its sessions. Called on the follower's thread, one call at a time.
+/// What a follower is told about its sessions. One call at a time, on the follower's thread or on one of
+/// the bus's.
 struct follow_handler {
   /// Contiguous, each seq exactly once, in order.
   std::function<void(const engine::session_id&, std::span<const engine::update_row>)> on_updates;

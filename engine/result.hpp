@@ -34,6 +34,7 @@ std::string_view to_string(errc code);
 struct error {
   errc code = errc::internal;
   std::string message;  ///< one line for a person, says what to do where that is known
+  bool quotes_data = false;  ///< the message may repeat what a command or a row holds: not for the log
 };
 
 template <class T>

@@ -16,6 +16,7 @@ class private_postgres {
     bool tcp = false;      ///< listen on 127.0.0.1 too, on a free port that stays the same over restarts
     bool durable = false;  ///< fsync, full_page_writes and synchronous_commit on; for tests that kill the server keep it on
     std::vector<std::string> settings;  ///< lines for postgresql.conf: "max_connections = 20"
+    std::string data_under;             ///< the folder in which the data directory is made; empty: one of its own
   };
 
   /// Makes the cluster and starts it. Throws std::runtime_error with the log's end when it does not come up.
@@ -45,6 +46,7 @@ class private_postgres {
 
   options options_;
   std::string base_;
+  std::string data_;
   std::string bin_;
   int port_ = 5432;
   process server_;
