@@ -52,8 +52,8 @@ GRANT SELECT, INSERT ON rowcall.dead_letters TO rowcall_engine;
 -- The chat module's tables. Those of a module of your own: GRANT likewise.
 GRANT SELECT, INSERT, UPDATE, DELETE ON rowcall.chats, rowcall.members, rowcall.messages TO rowcall_engine;
 
--- A submitter sees that a command is there (its seq, its key), not what it says.
-GRANT SELECT (session_id, seq, idempotency_key), INSERT (session_id, seq, type, idempotency_key, data)
+-- A submitter sees that a command is there (its seq, its key, its time), not what it says.
+GRANT SELECT (session_id, seq, idempotency_key, created_at), INSERT (session_id, seq, type, idempotency_key, data)
     ON rowcall.command_log TO rowcall_submitter;
 GRANT SELECT (session_id), INSERT (session_id) ON rowcall.sessions TO rowcall_submitter;
 GRANT SELECT ON rowcall.kinds TO rowcall_submitter;
