@@ -51,7 +51,7 @@ TEST(engine_metrics, shows_no_figures_of_the_database_before_it_has_answered) {
   exposition before;
   add_status_metrics(before, {{}, {}, 4});
   EXPECT_THAT(before.text(), HasSubstr("rowcall_status_failures_total 4\n"));
-  EXPECT_THAT(before.text(), Not(HasSubstr("rowcall_cluster_")));
+  EXPECT_THAT(before.text(), Not(HasSubstr("\nrowcall_cluster_")));
   engine::status_report report;
   report.pending_commands = 7;
   report.oldest_pending_age = 1'500ms;
