@@ -8,6 +8,7 @@
 #include <caf/all.hpp>
 
 #include "actors/directory_actor.hpp"
+#include "actors/internal/inline_executor.hpp"
 #include "actors/node_actor.hpp"
 #include "actors/turn_worker.hpp"
 
@@ -19,7 +20,8 @@ using std::chrono::milliseconds;
 class steady_clock final : public engine::clock {
  public:
   time_point now() const override {
-    return time_point{std::chrono::duration_cast<time_point::duration>(std::chrono::steady_clock::now().time_since_epoch())};
+    return time_point{
+        std::chrono::duration_cast<time_point::duration>(std::chrono::steady_clock::now().time_since_epoch())};
   }
 };
 
@@ -44,6 +46,8 @@ engine::result<void> validate(const node_config& c) {
   if (c.sweep_interval < milliseconds{10}) return wrong("the sweep interval must be at least 10 ms");
   if (c.heartbeat_interval < milliseconds{10}) return wrong("the heartbeat interval must be at least 10 ms");
   if (c.dead_after < 2 * c.heartbeat_interval) return wrong("dead-after must be at least two heartbeat intervals");
+  if (c.admission.session_pending_max < 0 || c.admission.pending_max < 0)
+    return wrong("the limits of pending commands must be 0 (none) or more");
   if (c.session.retry.attempts_max < 1) return wrong("the maximum of attempts must be at least 1");
   if (c.session.snapshot_interval_updates < 1) return wrong("the snapshot interval must be at least 1 update");
   return {};
@@ -133,6 +137,7 @@ struct engine_node::impl {
     n.heartbeat_interval = config.heartbeat_interval;
     n.dead_after = config.dead_after;
     n.reconnect_wait_max = config.reconnect_wait_max;
+    n.admission = config.admission;
     n.retention = config.retention;
     n.retention_interval = config.retention_interval;
     n.retention_chunk_rows = config.retention_chunk_rows;
@@ -147,9 +152,21 @@ struct engine_node::impl {
 
     subscriptions.push_back(ports.bus->on_wakes([this](engine::wake w) {
       switch (inbox->put(std::move(w))) {
-        case wake_inbox::put_result::first: caf::anon_send(directory, wakes_arrived{}); break;
-        case wake_inbox::put_result::added: break;
-        case wake_inbox::put_result::dropped: ++counters.wakes_dropped; break;
+        case wake_inbox::put_result::first: {
+          // Here and now, on the bus's thread, unless the directory is busy elsewhere: a hop to a scheduler's thread
+          // less.
+          internal::inline_executor executor(*system);
+          executor.send(directory, wakes_arrived{});
+          executor.run();
+          // The actor left a reference to its system with this thread, which outlives it: the system's end would wait for ever.
+          caf::logger::set_current_actor_system(nullptr);
+          break;
+        }
+        case wake_inbox::put_result::added:
+          break;
+        case wake_inbox::put_result::dropped:
+          ++counters.wakes_dropped;
+          break;
       }
     }));
     subscriptions.push_back(ports.bus->on_connected([this] { caf::anon_send(node_handle, sweep_request{}); }));
@@ -165,7 +182,8 @@ struct engine_node::impl {
     {
       const auto deadline = std::chrono::steady_clock::now() + timeout;
       auto left = [&] {
-        return std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now()));
+        return std::max(milliseconds{1},
+                        std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now()));
       };
       caf::scoped_actor self{*system};
       self->request(directory, left(), drain_request{})

@@ -67,6 +67,7 @@ constexpr std::uint64_t microseconds_of(std::chrono::nanoseconds d) {
 struct metrics {
   using counter = std::atomic<std::uint64_t>;
   counter wakes_received = 0, wakes_dropped = 0;  ///< dropped: the inbox was full, the sweep makes up for it
+  counter wakes_mistaken = 0;  ///< said to bring the pending command, and did not
   counter turns = 0, turns_empty = 0, turns_aborted = 0, turns_fenced = 0;
   counter commands = 0, updates = 0, sessions_stale = 0;
   counter retries = 0, dead_letters = 0;

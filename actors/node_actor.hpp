@@ -36,6 +36,7 @@ struct node_actor_config {
   std::chrono::milliseconds heartbeat_interval{250};
   std::chrono::milliseconds dead_after{750};
   std::chrono::milliseconds reconnect_wait_max{1'000};
+  engine::admission_limits admission;
   std::chrono::seconds retention{0};
   std::chrono::milliseconds retention_interval{10'000};
   std::size_t retention_chunk_rows = 2'000;

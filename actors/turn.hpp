@@ -64,6 +64,8 @@ using session_actor = caf::typed_actor<caf::reacts_to<decide_request>, caf::reac
 struct turn {
   engine::directory::assignment work;
   std::vector<session_actor> actors;  ///< parallel to work.sessions
+  std::shared_ptr<const engine::command_row> expected;  ///< of the only session, from its wake; see session_request
+  bool was_mistaken = false;  ///< `expected` was not what is pending
 
   engine::turn_claim claim;
   std::vector<engine::shard_index> shards_lost;  ///< found to have been another node's

@@ -22,6 +22,7 @@ engine::turn_request request_of(const turn& t, const turn_worker_config& config)
     const auto* module = config.modules->find(s.session.kind());
     request.sessions.push_back({s.session, s.shard, s.cursor, module == nullptr || module->has_state()});
   }
+  if (t.expected && request.sessions.size() == 1) request.sessions.front().expected = t.expected;
   return request;
 }
 
@@ -64,8 +65,10 @@ void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
   auto& st = self->state;
   st.store->abandon();
   forget_all(self, *t);
-  const bool is_transient = engine::is_transient(why.code);
-  const bool is_connection = why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
+  // Superseded: the node actor ends the process. The work is not to blame.
+  const bool is_superseded = why.code == engine::errc::superseded;
+  const bool is_transient = engine::is_transient(why.code) || is_superseded;
+  const bool is_connection = is_superseded || why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
                              why.code == engine::errc::unavailable || why.code == engine::errc::timed_out;
   auto& counters = *st.config.counters;
   ++counters.turns_aborted;
@@ -148,7 +151,8 @@ void report_failures(const turn_worker_config& config, const std::vector<engine:
   }
 }
 
-void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_writes> writes) {
+void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_writes> writes,
+              engine::db_time committed_at) {
   auto& st = self->state;
   auto& counters = *st.config.counters;
   auto r = std::make_shared<turn_report>();
@@ -163,7 +167,9 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
         f.kind = finished::status::skipped;
         ++counters.sessions_skipped;
         break;
-      case engine::claim_status::not_reached: f.kind = finished::status::not_reached; break;
+      case engine::claim_status::not_reached:
+        f.kind = finished::status::not_reached;
+        break;
       case engine::claim_status::claimed:
         if (!has_work(claim)) {
           // A cold session without work keeps its actor cold: its cursor stays unknown to the directory.
@@ -194,10 +200,6 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
     }
     r->sessions.push_back(f);
   }
-  if (!writes.empty()) {
-    observe_turn(counters, *t, writes, t->claim.now);
-    report_failures(st.config, writes);
-  }
   std::vector<engine::update_notice> notices;
   for (auto& w : writes) {
     counters.commands += static_cast<std::uint64_t>(w.after.command.value - w.before.command.value);
@@ -205,7 +207,7 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
     counters.dead_letters += w.dead_letters.size();
     if (w.retry == engine::session_writes::retry_change::put) ++counters.retries;
     for (const auto& s : w.sends) r->wakes.push_back({s.command.target, {}});
-    if (!w.updates.empty()) notices.push_back(notice_of(w, t->claim.now));
+    if (!w.updates.empty()) notices.push_back(notice_of(w, committed_at));
   }
   ++counters.turns;
   if (writes.empty()) ++counters.turns_empty;
@@ -217,12 +219,17 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
     st.config.bus->publish(notices);
     counters.commit_to_notify.observe(microseconds_of(st.config.clock->now() - t->at.committed));
   }
+  // Behind the publishing: a follower does not wait for it.
+  if (!writes.empty()) {
+    observe_turn(counters, *t, writes, committed_at);
+    report_failures(st.config, writes);
+  }
   report(self, std::move(r), false);
 }
 
 /// Claims the turn's sessions. Shards that were another owner's are taken over in a transaction of its own, before
-/// anything is executed: were that part of the turn, a command that kills the process would take the record of who ran it
-/// along, and nobody would be careful with it.
+/// anything is executed: were that part of the turn, a command that kills the process would take the record of who ran
+/// it along, and nobody would be careful with it.
 engine::result<void> claim(self_pointer self, turn& t) {
   auto& store = *self->state.store;
   constexpr int takeovers_max = 4;
@@ -237,7 +244,7 @@ engine::result<void> claim(self_pointer self, turn& t) {
     t.shards_lost.insert(t.shards_lost.end(), lost.begin(), lost.end());
     if (auto taken = store.commit({}); !taken) {
       t.claim = {};  // nothing was handed to an actor
-      return taken;
+      return tl::make_unexpected(taken.error());
     }
   }
   t.claim = {};
@@ -245,6 +252,23 @@ engine::result<void> claim(self_pointer self, turn& t) {
 }
 
 void decide(self_pointer self, const turn_ptr& t);
+
+/// Once more from the start: what the actors decided is dropped, and the claim brings an image.
+void claim_anew(self_pointer self, const turn_ptr& t) {
+  self->state.store->abandon();
+  forget_all(self, *t);
+  t->work.sessions.front().cursor.reset();
+  if (auto claimed = claim(self, *t); !claimed) return abort(self, t, claimed.error());
+  decide(self, t);
+}
+
+/// A wake's command was not what is pending: served as if the wake had not brought one.
+void correct(self_pointer self, const turn_ptr& t) {
+  ++self->state.config.counters->wakes_mistaken;
+  t->expected = nullptr;
+  t->was_mistaken = true;
+  claim_anew(self, t);
+}
 
 void commit(self_pointer self, const turn_ptr& t) {
   auto& st = self->state;
@@ -255,22 +279,20 @@ void commit(self_pointer self, const turn_ptr& t) {
         !t->outcomes[i].writes.empty())
       writes.push_back(std::move(t->outcomes[i].writes));
   if (writes.empty()) {
+    if (t->claim.is_unverified) return correct(self, t);
     st.store->abandon();
     t->at.committed = t->at.decided;
-    return conclude(self, t, {});
+    return conclude(self, t, {}, {});
   }
   auto committed = st.store->commit(writes);
   t->at.committed = st.config.clock->now();
-  if (committed) return conclude(self, t, std::move(writes));
+  if (committed) return conclude(self, t, std::move(writes), *committed);
 
+  if (t->claim.is_unverified && committed.error().code == engine::errc::serialization_failure) return correct(self, t);
   if (t->work.isolated && !engine::is_transient(committed.error().code) && !t->forced_error) {
     // Alone, and PostgreSQL refuses what was decided: the command itself is at fault. Decide again, as a failure.
-    st.store->abandon();
-    forget_all(self, *t);
     t->forced_error = committed.error().message;
-    t->work.sessions.front().cursor.reset();
-    if (auto claimed = claim(self, *t); !claimed) return abort(self, t, claimed.error());
-    return decide(self, t);
+    return claim_anew(self, t);
   }
   abort(self, t, committed.error());
 }
@@ -288,8 +310,7 @@ void decide(self_pointer self, const turn_ptr& t) {
   };
   internal::inline_executor executor(self->system());
   for (std::size_t i = 0; i < t->claim.sessions.size(); ++i)
-    if (has_work(t->claim.sessions[i]))
-      executor.send(t->actors[i], decide_request{t, static_cast<std::uint32_t>(i)});
+    if (has_work(t->claim.sessions[i])) executor.send(t->actors[i], decide_request{t, static_cast<std::uint32_t>(i)});
   executor.run();
   if (t->undecided.fetch_sub(1, std::memory_order_acq_rel) == 1) return commit(self, t);
   self->delayed_send(self, st.config.decide_timeout, turn_overdue{t});

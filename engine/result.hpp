@@ -23,6 +23,7 @@ enum class errc {
   not_found,              ///< no such row
   invalid_argument,       ///< the caller's input is at fault; the message says what
   schema_mismatch,        ///< the database's schema is not the one this binary needs
+  superseded,             ///< the database was restored, or its schema has moved past this process: start anew
   unavailable,            ///< a component is stopped or not connected yet
   internal,               ///< anything else; the message is the server's
 };

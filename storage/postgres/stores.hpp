@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/chat/ports.hpp"
 #include "engine/ports.hpp"
 
 /// The stores on PostgreSQL 15 or newer. Each holds one connection of its own, made on first use and made anew after
@@ -20,6 +21,9 @@ struct store_config {
   std::chrono::milliseconds statement_timeout{30'000};
   /// A turn with at least this many rows is appended with COPY, a smaller one with one statement in COMMIT's round trip.
   std::size_t copy_rows_min = 64;
+  /// When set: a connection to a database of another incarnation is refused (superseded). For whoever remembers what it
+  /// read: the stores of an engine.
+  std::string incarnation;
 };
 
 std::unique_ptr<engine::turn_store> make_turn_store(store_config config, std::string node);
@@ -27,6 +31,7 @@ std::unique_ptr<engine::node_store> make_node_store(store_config config);
 std::unique_ptr<engine::command_store> make_command_store(store_config config);
 std::unique_ptr<engine::update_store> make_update_store(store_config config);
 std::unique_ptr<engine::admin_store> make_admin_store(store_config config);
+std::unique_ptr<engine::chat::chat_store> make_chat_store(store_config config);
 
 /// A session that got commands lately.
 struct busy_session {

@@ -264,7 +264,7 @@ class failing_store final : public engine::turn_store {
     if (++*calls_ % 5 == 0) return engine::fail(engine::errc::connection_lost, "on request");
     return inner_->claim(r);
   }
-  engine::result<void> commit(std::span<const engine::session_writes> w) override {
+  engine::result<engine::db_time> commit(std::span<const engine::session_writes> w) override {
     switch (++*calls_ % 7) {
       case 1: inner_->abandon(); return engine::fail(engine::errc::connection_lost, "before COMMIT");
       case 2: {

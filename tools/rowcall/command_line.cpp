@@ -22,9 +22,13 @@ struct table {
   top_options top;
   cleanup_options cleanup;
   dead_options dead;
+  doctor_options doctor;
+  restored_options restored;
   serve_options serve;
   demo_options demo;
   chat_options chat;
+  gateway_options gateway;
+  token_options token;
 };
 
 void add_global(CLI::App& app, global_options& o) {
@@ -53,9 +57,9 @@ void add_global(CLI::App& app, global_options& o) {
 void add_migrate(CLI::App& app, migrate_options& o) {
   auto* sub = app.add_subcommand("migrate", "bring the database schema up to date, or back");
   sub->require_subcommand(0, 1);
-  sub->add_subcommand("up", "apply all missing migrations (also without a word)")->callback([&o] {
-    o.what = migrate_options::direction::up;
-  });
+  auto* up = sub->add_subcommand("up", "apply all missing migrations (also without a word)");
+  up->add_flag("--force", o.force, "also while engines run that do not go with the new schema");
+  up->callback([&o] { o.what = migrate_options::direction::up; });
   auto* down = sub->add_subcommand("down", "undo the last migration; --to VERSION undoes more (this deletes data)");
   down->add_option_function<int>(
           "--to", [&o](int version) { o.target = version; }, "undo everything above this version")
@@ -157,6 +161,16 @@ void add_dead(CLI::App& app, dead_options& o) {
   add("drop", "mark it as dealt with", dead_options::verb::drop);
 }
 
+void add_doctor(CLI::App& app) {
+  app.add_subcommand("doctor", "check versions, schema, settings, clocks, connections, engines; says what to do")
+      ->footer(std::string{"Ends with 0 when all is well, 7 when something needs attention, 1 when something is broken.\n\n"} +
+               exit_codes_text);
+}
+
+void add_restored(CLI::App& app) {
+  app.add_subcommand("restored", "to be run once after an older state of the database was restored, before engines start");
+}
+
 void add_serve(CLI::App& app, serve_options& o) {
   auto* sub = app.add_subcommand("serve", "run an engine until SIGTERM or Ctrl-C");
   const auto count = [&](const char* name, auto& value, auto low, auto high, const char* description) {
@@ -178,6 +192,8 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--turn-commands-per-session-max", o.turn_commands_per_session_max, 1, 100'000,
         "commands of one session in one turn");
   count("--turn-bytes-max", o.turn_bytes_max, 1'024, 1'000'000'000, "bytes of command data in one turn");
+  count("--inline-updates-bytes-max", o.inline_updates_bytes_max, 0, 512 * 1024,
+        "a notice carries the updates up to this size; followers read larger ones from the log");
   duration("--sweep-interval", o.sweep_interval, "how often lost wakes are looked for");
   duration("--heartbeat-interval", o.heartbeat_interval, "how often this node says that it is alive");
   duration("--dead-after", o.dead_after, "a node that was silent for this long is dead");
@@ -189,6 +205,10 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--retry-attempts-max", o.retry_attempts_max, 1, 1'000, "attempts before a failing command is parked");
   duration("--retry-base", o.retry_base, "wait before the second attempt; doubled for each further one");
   duration("--retry-wait-max", o.retry_wait_max, "the longest wait between two attempts");
+  count("--session-pending-max", o.session_pending_max, 0, 1'000'000'000,
+        "pending commands of one session beyond which submits are refused as busy (up to 63 more); 0 is no bound");
+  count("--pending-max", o.pending_max, 0, 1'000'000'000,
+        "pending commands of all sessions beyond which submits are refused as busy, counted by the sweep; 0 is no bound");
   duration("--retention", o.retention, "what is processed and older is deleted; 0 keeps everything");
   duration("--retention-interval", o.retention_interval, "how often the retention is applied");
   sub->add_option(
@@ -231,6 +251,63 @@ void add_chat(CLI::App& app, chat_options& o) {
   sub->add_flag("--no-colour,--no-color", o.no_colour, "plain text (also with NO_COLOR set)");
 }
 
+void add_gateway(CLI::App& app, gateway_options& o) {
+  auto* sub = app.add_subcommand("gateway", "HTTP and server-sent events for browsers, until SIGTERM or Ctrl-C");
+  const auto count = [&](const char* name, std::size_t& value, std::size_t low, std::size_t high, const char* description) {
+    sub->add_option(name, value, description)->check(CLI::Range(low, high))->type_name("N")->capture_default_str();
+  };
+  const auto rate = [&](const char* name, double& value, const char* description) {
+    sub->add_option(name, value, description)->check(CLI::Range(0.1, 1e9))->type_name("N")->capture_default_str();
+  };
+  sub->add_option("--listen", o.listen, "address and port; port 0 is any that is free")
+      ->type_name("ADDRESS:PORT")
+      ->capture_default_str();
+  sub->add_flag("--development", o.development, "tokens of the key that everybody knows, and a login without a password");
+  sub->add_option("--token-keys", o.token_keys, "directory with the keys of tokens; looked at again every second")->type_name("DIR");
+  sub->add_option("--web-root", o.web_root, "serve the pages of this directory instead of those that were built in")->type_name("DIR");
+  sub->add_option("--public-origin", o.public_origin, "what browsers call this gateway behind a proxy, https://chat.example.org")
+      ->type_name("ORIGIN");
+  sub->add_option("--cors-origin", o.cors_origins, "another origin whose pages may use the API; may be given several times")
+      ->type_name("ORIGIN");
+  sub->add_flag("--insecure-cookie", o.insecure_cookie, "the cookie may go over plain HTTP (no TLS before the gateway)");
+  count("--connections-max", o.connections_max, 1, 1'000'000, "open connections");
+  count("--streams-max", o.streams_max, 1, 1'000'000, "open event streams");
+  count("--streams-per-user-max", o.streams_per_user_max, 1, 1'000'000, "open event streams of one user");
+  count("--header-bytes-max", o.header_bytes_max, 1'024, 1024 * 1024, "largest request header");
+  count("--body-bytes-max", o.body_bytes_max, 1, 16 * 1024 * 1024, "largest request body");
+  rate("--commands-per-s", o.commands_per_s, "commands of one user; twice as many at once");
+  rate("--reads-per-s", o.reads_per_s, "pages, snapshots and streams of one user; twice as many at once");
+  add_duration_option(*sub, "--header-timeout", o.header_timeout, "bound on reading a request's header");
+  add_duration_option(*sub, "--body-timeout", o.body_timeout, "bound on reading a request's body");
+  add_duration_option(*sub, "--idle-timeout", o.idle_timeout, "a connection without a request is closed after this");
+  add_duration_option(*sub, "--write-timeout", o.write_timeout, "a reader that takes nothing for this long is dropped");
+  add_duration_option(*sub, "--heartbeat", o.heartbeat, "of open streams");
+  add_duration_option(*sub, "--poll-interval", o.poll_interval, "how long a lost notice can delay a stream");
+  count("--reader-threads", o.reader_threads, 1, 64, "threads that read the database, each with a connection");
+  count("--submit-connections", o.submit_connections, 1, 16, "connections that commands are stored through");
+  add_duration_option(*sub, "--stop-timeout", o.stop_timeout, "bound on a graceful stop");
+}
+
+void add_token(CLI::App& app, token_options& o) {
+  auto* sub = app.add_subcommand("token", "signed tokens for the gateway");
+  sub->require_subcommand(1);
+  auto* issue = sub->add_subcommand("issue", "print a new token");
+  issue->callback([&o] { o.what = token_options::verb::issue; });
+  auto* inspect = sub->add_subcommand("inspect", "print what stands in a token, and whether it would be accepted");
+  inspect->callback([&o] { o.what = token_options::verb::inspect; });
+  for (auto* one : {issue, inspect}) {
+    one->add_option("--token-keys", o.keys, "directory with the keys")->envname("ROWCALL_TOKEN_KEYS")->type_name("DIR");
+    one->add_flag("--development", o.development, "the key that everybody knows");
+  }
+  issue->add_option("--kid", o.kid, "the key to sign with; by default the last by name that can")->type_name("NAME");
+  issue->add_option("-u,--user", o.user, "whose token it is; by default it names his own session")->type_name("NAME");
+  issue->add_option("--submit", o.submit, "session (or prefix, echo-*) to submit to; may be given several times")->type_name("SESSION");
+  issue->add_option("--follow", o.follow, "session (or prefix) to follow; may be given several times")->type_name("SESSION");
+  issue->add_flag("--operator", o.is_operator, "lets into the operator's pages");
+  add_duration_option(*issue, "--lifetime", o.lifetime, "how long it is valid");
+  inspect->add_option("token", o.token, "the token; - reads it from stdin")->required()->type_name("TOKEN");
+}
+
 int tell(CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
   std::fprintf(stderr, "rowcall: %s\n", error.what());
@@ -260,8 +337,12 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   add_top(app, t.top);
   add_cleanup(app, t.cleanup);
   add_dead(app, t.dead);
+  add_doctor(app);
+  add_restored(app);
   add_chat(app, t.chat);
   add_demo(app, t.demo);
+  add_gateway(app, t.gateway);
+  add_token(app, t.token);
   app.footer(exit_codes_text);
   finish_options(app);
   try {
@@ -279,7 +360,11 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   if (name == "top") return with(t.top);
   if (name == "cleanup") return with(t.cleanup);
   if (name == "dead") return with(t.dead);
+  if (name == "restored") return with(t.restored);
+  if (name == "doctor") return with(t.doctor);
   if (name == "chat") return with(t.chat);
+  if (name == "gateway") return with(t.gateway);
+  if (name == "token") return with(t.token);
   return with(t.demo);
 }
 

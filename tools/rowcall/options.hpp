@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "engine/types.hpp"
 #include "tools/connect/connect.hpp"
@@ -26,6 +27,7 @@ struct migrate_options {
   enum class direction { up, down, status };
   direction what = direction::up;
   std::optional<int> target;  ///< down: the version to go back to; without one, the last migration is undone
+  bool force = false;         ///< up: also while engines run that do not go with the new schema
 };
 
 struct submit_options {
@@ -66,6 +68,10 @@ struct dead_options {
   bool all = false;  ///< list: resolved ones as well
 };
 
+struct doctor_options {};
+
+struct restored_options {};
+
 /// Bounds and times of an engine; see actors/engine_node.hpp for what each does.
 struct serve_options {
   std::string node;           ///< name of this boot; empty = host name, pid and a random part
@@ -75,6 +81,7 @@ struct serve_options {
   std::size_t turn_commands_max = 4'096;
   std::size_t turn_commands_per_session_max = 256;
   std::size_t turn_bytes_max = 4 * 1024 * 1024;
+  std::size_t inline_updates_bytes_max = 8 * 1024;  ///< a notice with more data than this makes followers read the log
   milliseconds sweep_interval{1'000};
   milliseconds heartbeat_interval{250};
   milliseconds dead_after{750};             ///< a node without a heartbeat for this long is dead
@@ -85,6 +92,8 @@ struct serve_options {
   int retry_attempts_max = 10;
   milliseconds retry_base{100};
   milliseconds retry_wait_max{60'000};
+  std::int64_t session_pending_max = 1'000'000;  ///< of one session, 0 = none
+  std::int64_t pending_max = 10'000'000;         ///< of all sessions, 0 = none
   milliseconds retention{0};  ///< 0 = keep everything
   milliseconds retention_interval{10'000};
   milliseconds stop_timeout{10'000};  ///< SIGTERM to exit
@@ -107,10 +116,44 @@ struct chat_options {
   bool no_colour = false;
 };
 
+/// See gateway/config.hpp for what each bound does.
+struct gateway_options {
+  std::string listen = "127.0.0.1:8080";  ///< address:port; port 0 is any that is free
+  bool development = false;
+  std::string token_keys;  ///< directory of the keys that tokens are checked with
+  std::string web_root;    ///< empty: the pages that were built in
+  std::string public_origin;
+  std::vector<std::string> cors_origins;
+  bool insecure_cookie = false;
+  std::size_t connections_max = 16'000, streams_max = 12'000, streams_per_user_max = 20;
+  std::size_t header_bytes_max = 16 * 1024, body_bytes_max = 1024 * 1024;
+  double commands_per_s = 200, reads_per_s = 200;
+  milliseconds header_timeout{10'000}, body_timeout{30'000}, idle_timeout{75'000}, write_timeout{10'000};
+  milliseconds heartbeat{15'000};
+  milliseconds poll_interval{5'000};
+  std::size_t reader_threads = 4;
+  std::size_t submit_connections = 1;
+  milliseconds stop_timeout{10'000};
+};
+
+struct token_options {
+  enum class verb { issue, inspect };
+  verb what = verb::issue;
+  std::string keys;  ///< directory of keys
+  bool development = false;
+  std::string kid;   ///< the key to sign with; empty: the last by name that can
+  std::string user;
+  std::vector<std::string> submit, follow;
+  bool is_operator = false;
+  milliseconds lifetime{3'600'000};
+  std::string token;  ///< inspect: `-` reads it from stdin
+};
+
 struct invocation {
   global_options global;
   std::variant<migrate_options, submit_options, follow_options, status_options, top_options, cleanup_options,
-               dead_options, serve_options, demo_options, chat_options>
+               dead_options, doctor_options, restored_options, serve_options, demo_options, chat_options,
+               gateway_options, token_options>
       action;
 };
 

@@ -10,10 +10,13 @@
 #include <thread>
 
 #include "actors/engine_node.hpp"
+#include "storage/postgres/incarnation.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
+#include "tools/rowcall/composition.hpp"
 #include "tools/rowcall/engine_telemetry.hpp"
 #include "tools/rowcall/logging.hpp"
+#include "tools/rowcall/service_notice.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -34,28 +37,25 @@ actors::node_config node_config_of(const serve_options& o) {
   c.sweep_interval = o.sweep_interval;
   c.heartbeat_interval = o.heartbeat_interval;
   c.dead_after = o.dead_after;
+  c.admission = {o.session_pending_max, o.pending_max};
   c.retention = std::chrono::duration_cast<std::chrono::seconds>(o.retention);
   c.retention_interval = o.retention_interval;
   return c;
 }
 
-storage::postgres::store_config turn_store_config_of(const global_options& global, const serve_options& o) {
+/// Of all stores of this engine: what its actors remember is of this incarnation of the database.
+storage::postgres::store_config engine_store_config_of(const global_options& global, const std::string& incarnation) {
   auto c = store_config_of(global.connection, "serve");
-  c.transaction_timeout = o.transaction_timeout;
-  c.statement_timeout = o.statement_timeout;
+  c.incarnation = incarnation;
   return c;
 }
 
-/// Waits for a database with the right schema: a service may start before its database does. An error is final;
-/// `stop` ends the wait with success.
-engine::result<void> await_database(const global_options& global, stop_signal& stop) {
-  constexpr milliseconds wait_max{2'000};
-  for (milliseconds wait{100};; wait = std::min(wait * 2, wait_max)) {
-    auto checked = check_database(global.connection);
-    if (checked || checked.error().code != engine::errc::unavailable) return checked;
-    spdlog::warn("{} Trying again.", checked.error().message);
-    if (stop.wait_for(wait)) return {};
-  }
+storage::postgres::store_config turn_store_config_of(const global_options& global, const std::string& incarnation,
+                                                     const serve_options& o) {
+  auto c = engine_store_config_of(global, incarnation);
+  c.transaction_timeout = o.transaction_timeout;
+  c.statement_timeout = o.statement_timeout;
+  return c;
 }
 
 /// Ends the process when a stop takes longer than its bound: the database recovers what was open.
@@ -101,10 +101,13 @@ void report_until_stopped(const actors::engine_node& node, const engine::bus& bu
     const auto why_not = node.why_not_ready();
     if (why_not.empty() == was_ready) continue;
     was_ready = why_not.empty();
-    if (was_ready)
+    if (was_ready) {
       spdlog::info("ready");
-    else
+      tell_service_manager("READY=1\nSTATUS=serving");
+    } else {
       spdlog::warn("not ready: {}; reconnecting", why_not);
+      tell_service_manager("STATUS=" + why_not + "; reconnecting");
+    }
   }
 }
 
@@ -120,15 +123,17 @@ exit_code run(const global_options& global, const serve_options& options, engine
   if (*telemetry) spdlog::info("metrics on http://{}/metrics", (*telemetry)->address());
   if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
   if (stop.is_stopped()) return exit_code::ok;
-  auto bus = open_bus(global.connection, "serve");
+  const auto incarnation = storage::postgres::read_incarnation(store_config_of(global.connection, "serve"));
+  if (!incarnation) return fail_with(incarnation.error());
+  auto bus = open_bus(global.connection, "serve", options.inline_updates_bytes_max);
   if (!bus) return fail_with(bus.error());
 
   std::atomic<bool> has_died{false};
   actors::node_ports ports;
   ports.make_turn_store = [&] {
-    return storage::postgres::make_turn_store(turn_store_config_of(global, options), config.node);
+    return storage::postgres::make_turn_store(turn_store_config_of(global, *incarnation, options), config.node);
   };
-  ports.nodes = storage::postgres::make_node_store(store_config_of(global.connection, "serve"));
+  ports.nodes = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
   ports.bus = bus->get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
@@ -152,6 +157,7 @@ exit_code run(const global_options& global, const serve_options& options, engine
 
   spdlog::info("stopping");
   if (*telemetry) (*telemetry)->stopping();
+  tell_service_manager("STOPPING=1");
   const stop_bound bound{options.stop_timeout + milliseconds{1'000}};
   const bool in_time = node.stop(options.stop_timeout);
   if (*telemetry) (*telemetry)->detach();

@@ -46,6 +46,7 @@ error unique(std::string_view what) {
 
 error from_sqlstate(const std::string& state, on_loss loss, std::string_view what) {
   const std::string_view category = std::string_view{state}.substr(0, 2);
+  if (state == "55006") return {errc::busy, line(what)};
   if (state == "57014" || state == "55P03") return {errc::timed_out, line(what)};
   if (state == "57P03" || category == "53") return {errc::unavailable, line(what)};
   if (category == "57" || category == "08" || state == "25P03") return lost(loss, what);

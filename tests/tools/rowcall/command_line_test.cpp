@@ -37,11 +37,12 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"migrate"}, std::vector<std::string>{"migrate", "up"},
                       std::vector<std::string>{"migrate", "down"}, std::vector<std::string>{"migrate", "status"},
                       std::vector<std::string>{"submit"}, std::vector<std::string>{"follow"},
-                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"},
-                      std::vector<std::string>{"cleanup"}, std::vector<std::string>{"dead"},
-                      std::vector<std::string>{"dead", "list"}, std::vector<std::string>{"dead", "show"},
-                      std::vector<std::string>{"dead", "redrive"}, std::vector<std::string>{"dead", "drop"},
-                      std::vector<std::string>{"chat"}, std::vector<std::string>{"demo"}));
+                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"}, std::vector<std::string>{"cleanup"},
+                      std::vector<std::string>{"dead"}, std::vector<std::string>{"dead", "list"},
+                      std::vector<std::string>{"dead", "show"}, std::vector<std::string>{"dead", "redrive"},
+                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
+                      std::vector<std::string>{"chat"},
+                      std::vector<std::string>{"demo"}));
 
 TEST(command_line, names_the_environment_variable_of_every_option) {
   EXPECT_THAT(run_rowcall({"--help"}).out,
