@@ -12,9 +12,12 @@ void failed(self_pointer self, std::string_view what, const engine::error& why) 
   auto& st = self->state;
   st.wait = std::min(std::max(st.wait * 2, milliseconds{50}), st.config.reconnect_wait_max);
   st.config.counters->is_store_connected = false;
-  ++st.config.counters->store_failures;
-  st.is_store_away = true;
-  const auto event = std::string(what) + "_failed";
+  if (engine::is_transient(why.code)) {
+    ++st.config.counters->store_failures;
+    st.is_store_away = true;
+  }
+  auto event = std::string(what) + "_failed";
+  std::replace(event.begin(), event.end(), ' ', '_');
   st.config.log(engine::log_level::warning,
                 std::string(what) + " failed (" + std::string(engine::to_string(why.code)) + "): " + why.message,
                 {event, {}, {}, {}});

@@ -64,6 +64,8 @@ void add_node_metrics(exposition& out, const actors::metrics& m, int turn_worker
   out.counter("rowcall_wakes_received_total", "Wakes heard on NATS.", value_of(m.wakes_received));
   out.counter("rowcall_wakes_dropped_total", "Wakes dropped because a queue was full; the sweep finds the work.",
               value_of(m.wakes_dropped));
+  out.counter("rowcall_wakes_mistaken_total", "Wakes that brought a command which was not the pending one.",
+              value_of(m.wakes_mistaken));
   const char* sweeps = "Looks for sessions with pending commands.";
   out.counter("rowcall_sweeps_total", sweeps, value_of(m.sweeps), {{"outcome", "completed"}});
   out.counter("rowcall_sweeps_total", sweeps, value_of(m.sweeps_failed), {{"outcome", "failed"}});

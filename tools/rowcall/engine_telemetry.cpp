@@ -10,9 +10,9 @@
 namespace rowcall::tools {
 namespace {
 
-/// Short: whoever stops the engine waits for an answer that is under way.
-storage::postgres::store_config status_config_of(const connection_options& connection) {
-  constexpr milliseconds answer_max{2'000};
+/// A large backlog takes a while to count; whoever stops the engine waits for an answer that is under way.
+storage::postgres::store_config status_config_of(const connection_options& connection, milliseconds stop_timeout) {
+  const auto answer_max = std::clamp(stop_timeout / 2, milliseconds{500}, milliseconds{5'000});
   auto c = store_config_of(connection, "metrics");
   c.connect_timeout = std::min(c.connect_timeout, answer_max);
   c.statement_timeout = answer_max;
@@ -41,7 +41,8 @@ engine::result<std::unique_ptr<engine_telemetry>> engine_telemetry::start(const 
 
 void engine_telemetry::attach(const actors::engine_node& node, const engine::bus& bus) {
   auto status = std::make_unique<status_watch>(
-      storage::postgres::make_admin_store(status_config_of(global_.connection)), options_.metrics_status_interval);
+      storage::postgres::make_admin_store(status_config_of(global_.connection, options_.stop_timeout)),
+      options_.metrics_status_interval);
   const std::unique_lock lock{mutex_};
   node_ = &node;
   bus_ = &bus;

@@ -37,7 +37,7 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"migrate"}, std::vector<std::string>{"migrate", "up"},
                       std::vector<std::string>{"migrate", "down"}, std::vector<std::string>{"migrate", "status"},
                       std::vector<std::string>{"submit"}, std::vector<std::string>{"follow"},
-                      std::vector<std::string>{"status"}, std::vector<std::string>{"cleanup"},
+                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"}, std::vector<std::string>{"cleanup"},
                       std::vector<std::string>{"dead"}, std::vector<std::string>{"dead", "list"},
                       std::vector<std::string>{"dead", "show"}, std::vector<std::string>{"dead", "redrive"},
                       std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
@@ -71,6 +71,8 @@ TEST(command_line, refuses_nonsense_with_exit_code_2) {
                                 {"dead"},
                                 {"serve", "--workers", "0"},
                                 {"--log-level", "loud", "status"},
+                                {"--log-format", "xml", "status"},
+                                {"serve", "--database", "postgresql://127.0.0.1:1/x", "--metrics-listen", "9464x"},
                                 {"chat"}}) {
     const auto run = run_rowcall(arguments);
     EXPECT_EQ(run.exit_code, 2) << ::testing::PrintToString(arguments) << run.err;
