@@ -7,7 +7,7 @@ import { enterRoom, lowContrast, measureOpening, messages, root, say, startBrows
 import { startFakeGateway } from "./fake_gateway.mjs";
 
 const webRoot = join(root, "web");
-const TALL = { width: 1000, height: 2400 };
+const TALL = { width: 900, height: 1500 };
 let browser;
 let gateway;
 let visitors = [];

@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from "node:test";
 import { enterRoom, measureOpening, messages, say, startBrowser, visit, waitForTexts } from "./browser.mjs";
 import { Deployment } from "./deployment.mjs";
 
-const TALL = { width: 1000, height: 4000 };
+const TALL = { width: 900, height: 3000 };
 let browser;
 let deployment;
 let ann;
