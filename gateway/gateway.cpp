@@ -39,6 +39,9 @@ struct gateway::impl {
     // Readers and the follower first: nothing is posted after them.
     if (shared) {
       run_on_io([this] { server_->close_all(); });
+      // The submitter outlives us and calls back; how long that takes is bounded by its own times.
+      while (run_on_io([this] { return shared->submissions_open; }) > 0)
+        std::this_thread::sleep_for(drain_look_interval);
       shared->readers.reset();
       run_on_io([this] { shared->feeds->end_waits(); });
     }
@@ -73,6 +76,7 @@ struct gateway::impl {
     pages.emplace(config.web_root);
     c.readers = std::make_unique<reader_pool>(ports, config.reader_threads, config.reader_queue_max);
     c.feeds = std::make_unique<feed_hub>(config, ports.make_update_store(), *ports.bus, on_io);
+    c.feeds->tell_others = [&c](const auto& session, const auto& text) { publish_signal(c, session, text); };
     server_ = std::make_shared<server>(
         io, config, [this](const exchange_ptr& e) { route(*shared, *pages, e); }, [this] { tick(); });
     c.http = server_;
@@ -142,6 +146,7 @@ struct gateway::impl {
     }
     has_told_keys = false;
     *c.keys = *std::move(keys);
+    c.verified.clear();
     // Whoever was let in by a key that was taken away is not any more.
     std::vector<std::shared_ptr<stream>> revoked;
     for (auto* s : c.streams)

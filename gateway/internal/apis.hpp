@@ -12,6 +12,8 @@ std::optional<engine::session_id> session_of(std::string_view text, exchange& e)
 void submit_commands(context& c, const exchange_ptr& e, const engine::session_id& session);
 // POST /v1/sessions/{id}/signals
 void send_signal(context& c, const exchange_ptr& e, const engine::session_id& session);
+/// To the other gateways.
+void publish_signal(context& c, const engine::session_id& session, const std::string& text);
 /// A signal that came from the bus: anybody's bytes.
 void deliver_signal(context& c, const engine::session_id& session, const std::string& payload);
 // GET /v1/sessions/{id}/updates, as a page

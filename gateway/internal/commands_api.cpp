@@ -150,6 +150,7 @@ void await_receipts(const submission_ptr& s) {
 }
 
 void stored(const submission_ptr& s) {
+  --s->c.submissions_open;
   for (const auto& o : s->outcomes)
     if (!is_stored(o)) return answer_refusal(*s, o);
   s->c.counters.commands += s->outcomes.size();
@@ -161,6 +162,7 @@ void stored(const submission_ptr& s) {
 
 /// The commands keep their order: once one finds the queue full, those after it are not tried.
 void submit(const submission_ptr& s) {
+  ++s->c.submissions_open;
   const auto count = s->requests.size();
   s->outcomes.assign(count, client::submitter::outcome{tl::make_unexpected(
                                 engine::error{errc::busy, "not tried, as one before it was refused"})});

@@ -35,6 +35,8 @@ struct context {
   /// Runs a function on the io thread. Thread-safe.
   std::function<void(std::function<void()>)> on_io;
   std::shared_ptr<key_ring> keys;
+  /// Tokens that were checked with these keys; bounded, and forgotten when the keys are read again.
+  std::unordered_map<std::string, identity> verified;
   std::unique_ptr<reader_pool> readers;
   std::unique_ptr<feed_hub> feeds;
   std::unordered_set<stream*> streams;
@@ -45,8 +47,9 @@ struct context {
   rate_limit login_rate{config.logins_per_s, config.logins_burst};
   api_counters counters;
   engine::json::parser parser;
-  std::shared_ptr<server> http;  ///< for its counters
-  std::string gateway_id;        ///< of this process: tells its own signals when they come back
+  std::shared_ptr<server> http;      ///< for its counters
+  std::string gateway_id;            ///< of this process: tells its own signals when they come back
+  std::size_t submissions_open = 0;  ///< the submitter will call back for each
   bool is_database_there = false;
   bool is_draining = false;
 

@@ -87,8 +87,10 @@ void feed_hub::leave(feed& f, std::size_t slot) {
   if (user.empty()) return;
   for (const auto& other : f.readers)
     if (other.reader->user() == user) return;
-  signal(f.session,
-         "{\"session\":\"" + f.session.str() + "\",\"type\":\"left_stream\",\"from\":\"" + user + "\",\"data\":{}}");
+  const auto text =
+      "{\"session\":\"" + f.session.str() + "\",\"type\":\"left_stream\",\"from\":\"" + user + "\",\"data\":{}}";
+  signal(f.session, text);
+  if (tell_others) tell_others(f.session, text);
 }
 
 void feed_hub::wait_for(feed& f, feed::waiter w) {

@@ -97,6 +97,8 @@ class feed_hub {
   void end_waits();
 
   std::size_t size() const { return feeds_.size(); }
+  /// Signals that the hub itself makes go to the other gateways by this.
+  std::function<void(const engine::session_id&, const std::string&)> tell_others;
   bool is_live() const { return is_live_; }  ///< the database can be read
 
  private:

@@ -19,12 +19,16 @@ void publish(context& c, const exchange_ptr& e, const engine::session_id& sessio
   ++c.counters.signals;
   // Our own streams hear it here, the others' by the bus; ours ignore what comes back from there.
   c.feeds->signal(session, text);
-  if (c.ports.signals != nullptr)
-    c.ports.signals->publish(session, "{\"gateway\":\"" + c.gateway_id + "\",\"signal\":" + text + '}');
+  publish_signal(c, session, text);
   e->answer(json_answer(202, "{}"));
 }
 
 }  // namespace
+
+void publish_signal(context& c, const engine::session_id& session, const std::string& text) {
+  if (c.ports.signals == nullptr) return;
+  c.ports.signals->publish(session, "{\"gateway\":\"" + c.gateway_id + "\",\"signal\":" + text + '}');
+}
 
 void deliver_signal(context& c, const engine::session_id& session, const std::string& payload) {
   if (c.feeds->find(session) == nullptr) return;  // nobody here follows it

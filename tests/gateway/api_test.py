@@ -273,7 +273,11 @@ class api(unittest.TestCase):
         self.assertEqual(here.until("signal")[-1][2], wanted)
         self.assertEqual(there.until("signal")[-1][2], wanted)
         self.assertEqual(self.world.sql("SELECT count(*) FROM rowcall.command_log"), before)
-        here.close(), there.close()
+        # Who closes his last stream is told about, also elsewhere.
+        here.close()
+        self.assertEqual(there.until("signal")[-1][2],
+                         {"session": "chat-signal", "type": "left_stream", "from": "uma", "data": {}})
+        there.close()
 
     def test_signals_are_limited(self):
         c = self.world.client("loud")

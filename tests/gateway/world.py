@@ -258,6 +258,7 @@ class Stream:
         return json.loads(self.response.read())
 
     def close(self):
+        self.response.close()
         self.connection.close()
 
 

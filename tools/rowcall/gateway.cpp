@@ -4,8 +4,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
+#include <mutex>
 
 #include "bus/signal_channel.hpp"
 #include "tools/connect/duration.hpp"
@@ -29,6 +29,23 @@ class nats_signals final : public gateway::signal_bus {
 
  private:
   bus::signal_channel& channel_;
+};
+
+/// Where signals go while there is a gateway.
+class signal_receiver {
+ public:
+  void set(gateway::gateway* to) {
+    const std::lock_guard lock{mutex_};
+    to_ = to;
+  }
+  void deliver(const engine::session_id& session, std::string_view payload) {
+    const std::lock_guard lock{mutex_};
+    if (to_ != nullptr) to_->deliver_signal(session, std::string{payload});
+  }
+
+ private:
+  std::mutex mutex_;
+  gateway::gateway* to_ = nullptr;
 };
 
 engine::result<gateway::gateway_config> config_of(const global_options& global, const gateway_options& o) {
@@ -109,11 +126,9 @@ exit_code run(const global_options& global, const gateway_options& options) {
   if (!bus) return fail_with(bus.error());
   raise_descriptor_limit(config->connections_max);
 
-  std::atomic<gateway::gateway*> receiver{nullptr};
+  signal_receiver receiver;
   auto channel = open_signals(global.connection, "gateway",
-                              [&receiver](const engine::session_id& session, std::string_view payload) {
-                                if (auto* const r = receiver.load()) r->deliver_signal(session, std::string{payload});
-                              });
+                              [&receiver](const auto& session, auto payload) { receiver.deliver(session, payload); });
   if (!channel) return fail_with(channel.error());
   nats_signals signals{**channel};
 
@@ -145,7 +160,7 @@ exit_code run(const global_options& global, const gateway_options& options) {
   };
   gateway::gateway server{*config, std::move(ports)};
   if (auto started = server.start(); !started) return fail_with(started.error());
-  receiver = &server;
+  receiver.set(&server);
   spdlog::info("{}", "rowcall " + std::string{version} + " gateway at " + server.address() +
                                         "; database " + without_password(global.connection.database_url) + "; NATS " +
                                         without_password(global.connection.nats_url));
@@ -157,8 +172,7 @@ exit_code run(const global_options& global, const gateway_options& options) {
   spdlog::info("stopping");
   const bool in_time = server.stop(options.stop_timeout);
   if (!in_time) spdlog::warn("not every connection ended in time");
-  receiver = nullptr;
-  channel->reset();
+  receiver.set(nullptr);
   spdlog::info("stopped");
   return exit_code::ok;
 }
