@@ -2,6 +2,8 @@
 #include <signal.h>
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include "tests/e2e/deployment.hpp"
@@ -41,11 +43,57 @@ TEST_F(engine_e2e_test, a_submitted_command_reaches_its_follower) {
   EXPECT_GT(seen[0].created_at.time_since_epoch().count(), 0);
 }
 
+TEST_F(engine_e2e_test, a_notice_carries_the_updates_up_to_the_size_that_was_set) {
+  engine_process engine(d, {"--inline-updates-bytes-max", "100"});
+  engine.wait_ready();
+  std::mutex mutex;
+  std::map<std::int64_t, std::size_t> updates_by_seq;  // how many came with the notice of this update
+  const auto following = bus->on_updates(id("echo-a"), [&](const engine::update_notice& n) {
+    const std::lock_guard lock(mutex);
+    updates_by_seq[n.last.value] = n.updates.size();
+  });
+  ASSERT_TRUE(bus->flush(5s));
+  auto submitter = make_submitter(d, *bus);
+  for (const std::size_t bytes : {10, 200})
+    ASSERT_TRUE(submitter->submit(engine::command_request{id("echo-a"), "say", "{\"text\":\"" + std::string(bytes, 'x') + "\"}", {}}));
+  ASSERT_TRUE(eventually(10s, [&] {
+    const std::lock_guard lock(mutex);
+    return updates_by_seq.count(2) > 0;
+  }));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(updates_by_seq[2], 0u);
+  // Both may have been served by one turn: then its one notice was too large.
+  if (updates_by_seq.count(1) > 0) EXPECT_EQ(updates_by_seq[1], 1u);
+}
+
 TEST_F(engine_e2e_test, a_plain_insert_is_processed_within_two_seconds_without_any_wake) {
   engine_process engine(d);
   engine.wait_ready();
   d.sql("INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-sql', 'say', '{\"a\": 1}')");
   EXPECT_TRUE(eventually(2s, [&] { return d.value("SELECT status FROM rowcall.commands") == "processed"; }));
+}
+
+TEST_F(engine_e2e_test, wakes_that_lie_about_the_command_change_nothing) {
+  engine_process engine(d);
+  engine.wait_ready();
+  submit_many(1, 1);  // the session's actor is loaded and its cursor known
+  ASSERT_TRUE(drained(d));
+  for (int n = 2; n <= 40; ++n) {
+    const auto data = "{\"n\": " + std::to_string(n) + "}";
+    d.sql("INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-0', 'say', '" + data + "')");
+    engine::wake lie{id("echo-0"), {n}};
+    // A wrong text, a command that is not there yet, one that is done, and now and then the truth.
+    const auto seq = n % 4 == 1 ? n + 1 : n % 4 == 2 ? n - 1 : n;
+    lie.last = {seq};
+    lie.command = std::make_shared<const engine::command_row>(
+        engine::command_row{{seq}, "say", n % 4 == 3 ? data : R"({"n": -1})", engine::db_time{}});
+    for (int i = 0; i < 3; ++i) bus->publish(std::span{&lie, 1});
+  }
+  ASSERT_TRUE(drained(d));
+  expect_every_command_answered_once(d, 40);
+  EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.update_log u JOIN rowcall.command_log c ON c.session_id = u.session_id AND "
+                    "c.seq = u.command_seq WHERE c.data <> u.data"),
+            "0");
 }
 
 TEST_F(engine_e2e_test, two_engines_over_the_same_sessions_answer_each_command_once) {

@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "bus/nats_bus.hpp"
 #include "storage/postgres/migrator.hpp"
 
 namespace rowcall::tools {
@@ -81,12 +80,19 @@ engine::result<void> check_database(const connection_options& options) {
   }
 }
 
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role) {
+bus::nats_config bus_config_of(const connection_options& options, const std::string& role) {
   bus::nats_config config;
   config.url = options.nats_url;
   config.name = "rowcall " + role;
   config.subject_prefix = options.subject_prefix;
   config.connect_timeout = std::min(options.connect_timeout, config.connect_timeout);
+  return config;
+}
+
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
+                                                      std::optional<std::size_t> inline_updates_bytes_max) {
+  auto config = bus_config_of(options, role);
+  if (inline_updates_bytes_max) config.inline_updates_bytes_max = *inline_updates_bytes_max;
   auto opened = bus::connect_nats(std::move(config));
   if (!opened) {
     auto error = opened.error();

@@ -11,8 +11,11 @@ exit_code run(const global_options& global, const migrate_options& options);
 exit_code run(const global_options& global, const submit_options& options);
 exit_code run(const global_options& global, const follow_options& options);
 exit_code run(const global_options& global, const status_options& options);
+exit_code run(const global_options& global, const top_options& options);
 exit_code run(const global_options& global, const cleanup_options& options);
 exit_code run(const global_options& global, const dead_options& options);
+exit_code run(const global_options& global, const doctor_options& options);
+exit_code run(const global_options& global, const restored_options& options);
 exit_code run(const global_options& global, const demo_options& options);
 exit_code run(const global_options& global, const chat_options& options);
 /// Takes the modules: it is the only one that runs them.
