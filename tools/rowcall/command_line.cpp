@@ -1,10 +1,13 @@
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <cstdio>
+#include <limits>
 
 #include "tools/connect/command_line.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/exit_code.hpp"
+#include "tools/rowcall/format.hpp"
 #include "tools/rowcall/options.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -102,7 +105,7 @@ void add_follow(CLI::App& app, follow_options& o) {
   auto* sub = app.add_subcommand("follow", "print a session's updates, from any point, live");
   sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
   sub->add_option("-a,--after", o.after, "start after this update seq; 0 is the beginning")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->type_name("SEQ")
       ->capture_default_str();
   sub->add_option_function<std::uint64_t>(
@@ -310,7 +313,11 @@ void add_token(CLI::App& app, token_options& o) {
 
 int tell(CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-  std::fprintf(stderr, "rowcall: %s\n", error.what());
+  const auto unknown = app.remaining();
+  if (app.get_subcommands().empty() && !unknown.empty())
+    std::fprintf(stderr, "rowcall: there is no command '%s'\n", sanitised(unknown.front()).c_str());
+  else
+    std::fprintf(stderr, "rowcall: %s\n", error.what());
   std::fprintf(stderr, "See `rowcall%s%s --help`.\n", app.get_subcommands().empty() ? "" : " ",
                app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name().c_str());
   return static_cast<int>(exit_code::usage);

@@ -39,7 +39,7 @@ class printer {
   /// False when there is nothing more to print: enough was printed, or nobody reads.
   bool print(const engine::session_id& session, std::span<const engine::update_row> updates) {
     for (const auto& update : updates) {
-      if (is_over()) return false;
+      if (is_over()) break;
       std::printf("%s\n", format_update(session, update, json_).c_str());
       if (left_) --*left_;
     }

@@ -27,6 +27,13 @@ std::string line(std::string_view text) {
   return out;
 }
 
+/// Without the place in our own functions that the server names: of no use to whoever asked for what is not there.
+std::string line_without_context(std::string_view text) {
+  auto out = line(text);
+  if (const auto at = out.find(" CONTEXT: "); at != std::string::npos) out.resize(at);
+  return out;
+}
+
 error lost(on_loss loss, std::string_view what) {
   if (loss == on_loss::commit)
     return {errc::commit_in_doubt, "the connection was lost during COMMIT: " + line(what)};
@@ -51,7 +58,7 @@ error from_sqlstate(const std::string& state, on_loss loss, std::string_view wha
   if (state == "57P03" || category == "53") return {errc::unavailable, line(what)};
   if (category == "57" || category == "08" || state == "25P03") return lost(loss, what);
   if (category == "40") return {errc::serialization_failure, line(what)};
-  if (state == "P0002") return {errc::not_found, line(what)};
+  if (state == "P0002") return {errc::not_found, line_without_context(what)};
   if (category == "22" || state == "23514" || state == "23502") return {errc::invalid_argument, line(what), true};
   if (category == "23") return {errc::internal, line(what), true};
   if (state == "42P01" || state == "42883" || state == "3F000" || state == "42703")

@@ -80,6 +80,10 @@ TEST(command_line, refuses_nonsense_with_exit_code_2) {
   }
 }
 
+TEST(command_line, names_a_command_that_does_not_exist) {
+  EXPECT_THAT(run_rowcall({"nonsense"}).err, HasSubstr("there is no command 'nonsense'"));
+}
+
 TEST(command_line, says_what_to_do_when_no_database_is_configured) {
   const auto run = run_rowcall({"status"});
   EXPECT_EQ(run.exit_code, 2);

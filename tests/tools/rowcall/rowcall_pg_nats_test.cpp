@@ -145,6 +145,16 @@ TEST(follow, resumes_after_any_update) {
   EXPECT_THAT(world.run({"follow", "echo-1", "--once"}).lines(), SizeIs(5));
 }
 
+TEST(follow, ends_in_the_middle_of_what_is_there) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  ASSERT_EQ(world.run({"submit", "echo-1", "many", R"({"count":5})", "--wait"}).exit_code, 0);
+  const auto run = world.run({"follow", "echo-1", "--after", "1", "--count", "2", "--json"});
+  EXPECT_EQ(run.exit_code, 0);
+  ASSERT_THAT(run.lines(), SizeIs(2));
+  EXPECT_EQ(member(run.lines()[1], "seq"), "3");
+}
+
 TEST(follow, shows_what_comes_while_it_runs_and_ends_on_a_signal) {
   rowcall_world world;
   ASSERT_TRUE(world.start_engine());
@@ -183,6 +193,9 @@ TEST(dead, is_listed_shown_redriven_and_dropped) {
   EXPECT_THAT(world.run({"dead", "list", "--json"}).lines(), SizeIs(0));
   EXPECT_THAT(world.run({"dead", "list", "--all", "--json"}).lines(), SizeIs(2));
   EXPECT_EQ(world.run({"dead", "show", "echo-1", "99"}).exit_code, 5);
+  run = world.run({"dead", "redrive", "echo-1", "99"});
+  EXPECT_EQ(run.exit_code, 5);
+  EXPECT_THAT(run.err, EndsWith("there is no dead letter echo-1/99\n"));
 }
 
 TEST(cleanup, tells_what_it_deleted) {
