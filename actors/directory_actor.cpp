@@ -11,6 +11,9 @@ using self_pointer = directory_actor::stateful_pointer<directory_state>;
 using wake_result = engine::directory::wake_result;
 
 constexpr std::size_t foreign_sessions_max = 100'000;
+/// After a wake that brought a wrong command: whoever sends such wakes makes sessions load their state anew, once in a
+/// while at most.
+constexpr std::chrono::milliseconds hints_off{1'000};
 
 bool is_served(const directory_state& st, const engine::session_id& session) {
   return st.config.modules->find(session.kind()) != nullptr;
@@ -35,8 +38,10 @@ session_actor actor_of(self_pointer self, const engine::directory::taken& t) {
   auto& st = self->state;
   if (st.actors.size() <= t.index) st.actors.resize(t.index + 1);
   auto& actor = st.actors[t.index];
-  if (!actor)
+  if (!actor) {
     actor = self->spawn<caf::lazy_init>(session, t.session, st.config.modules->find(t.session.kind()), st.config.session);
+    ++st.config.counters->session_actors;
+  }
   return actor;
 }
 
@@ -45,7 +50,18 @@ void release(self_pointer self, engine::directory::slot slot) {
   if (slot < st.actors.size() && st.actors[slot]) {
     self->send_exit(st.actors[slot], caf::exit_reason::user_shutdown);
     st.actors[slot] = session_actor{};
+    --st.config.counters->session_actors;
   }
+}
+
+/// The command that the wake brought, when it is the only work of the turn and follows what is processed.
+std::shared_ptr<const engine::command_row> expected_of(const directory_state& st,
+                                                       const engine::directory::assignment& work) {
+  if (!st.hint || work.isolated || work.sessions.size() != 1) return nullptr;
+  const auto& s = work.sessions.front();
+  if (!s.cursor || st.hint->command->seq.value != s.cursor->command.value + 1 || st.hint->session != s.session)
+    return nullptr;
+  return st.hint->command;
 }
 
 /// Gives free workers what is ready.
@@ -57,6 +73,7 @@ void assign(self_pointer self) {
     auto t = std::make_shared<turn>();
     t->actors.reserve(work.sessions.size());
     for (const auto& s : work.sessions) t->actors.push_back(actor_of(self, s));
+    t->expected = expected_of(st, work);
     t->work = std::move(work);
     const std::size_t worker = st.free_workers.back();
     st.free_workers.pop_back();
@@ -71,10 +88,12 @@ void arm(self_pointer self) {
   const auto now = st.config.clock->now();
   auto due = now + st.config.tick_interval;
   if (!st.free_workers.empty())
-    if (auto next = st.sessions->next_due(); next && *next < due) due = std::max(*next, now + std::chrono::milliseconds{1});
+    if (auto next = st.sessions->next_due(); next && *next < due)
+      due = std::max(*next, now + std::chrono::milliseconds{1});
   if (st.next_tick > now && st.next_tick <= due) return;
   st.next_tick = due;
-  self->delayed_send(self, std::chrono::duration_cast<std::chrono::milliseconds>(due - now) + std::chrono::milliseconds{1},
+  self->delayed_send(self,
+                     std::chrono::duration_cast<std::chrono::milliseconds>(due - now) + std::chrono::milliseconds{1},
                      directory_tick{});
 }
 
@@ -93,7 +112,9 @@ void on_wakes(self_pointer self) {
     if (st.sessions->wake(w.session, w.last, now) == wake_result::refused) ++st.config.counters->wakes_dropped;
   }
   st.config.counters->wakes_received += st.wakes.size();
+  if (st.wakes.size() == 1 && st.wakes.front().command && now >= st.hints_off_until) st.hint = &st.wakes.front();
   proceed(self);
+  st.hint = nullptr;
 }
 
 void on_finding(self_pointer self, const sweep_finding& finding) {
@@ -117,7 +138,9 @@ void on_finding(self_pointer self, const sweep_finding& finding) {
 
 void on_report(self_pointer self, const turn_report_ptr& r) {
   auto& st = self->state;
-  st.sessions->finish(r->sessions, r->shards_lost, st.config.clock->now());
+  const auto now = st.config.clock->now();
+  st.sessions->finish(r->sessions, r->shards_lost, now);
+  if (r->turn->was_mistaken) st.hints_off_until = now + hints_off;
   --st.open_turns;
   if (st.open_turns == 0 && st.has_drain_promise) {
     st.has_drain_promise = false;
@@ -126,7 +149,7 @@ void on_report(self_pointer self, const turn_report_ptr& r) {
   std::vector<engine::wake> elsewhere;
   for (const auto& w : r->wakes) {
     if (is_served(st, w.session) && is_own(st, w.session))
-      st.sessions->wake(w.session, w.last, st.config.clock->now());
+      st.sessions->wake(w.session, w.last, now);
     else
       elsewhere.push_back(w);
   }

@@ -10,6 +10,7 @@
 #include <caf/all.hpp>
 
 #include "engine/directory.hpp"
+#include "engine/ports.hpp"
 #include "engine/session.hpp"
 #include "engine/turn.hpp"
 
@@ -63,11 +64,16 @@ using session_actor = caf::typed_actor<caf::reacts_to<decide_request>, caf::reac
 struct turn {
   engine::directory::assignment work;
   std::vector<session_actor> actors;  ///< parallel to work.sessions
+  std::shared_ptr<const engine::command_row> expected;  ///< of the only session, from its wake; see session_request
+  bool was_mistaken = false;  ///< `expected` was not what is pending
 
   engine::turn_claim claim;
   std::vector<engine::shard_index> shards_lost;  ///< found to have been another node's
   std::vector<engine::session::outcome> outcomes;  ///< parallel; only where a decide_request was sent
   std::optional<std::string> forced_error;  ///< isolated: the command could not be committed for this reason
+  struct {
+    engine::clock::time_point started, claimed, decided, committed;
+  } at;  ///< for the metrics
   std::atomic<std::size_t> undecided = 0;
   std::function<void(const turn_ptr&)> on_decided;  ///< called by the last one to decide
 };

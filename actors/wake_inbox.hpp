@@ -20,6 +20,7 @@ class wake_inbox {
   put_result put(engine::wake w) {
     std::lock_guard lock(mutex_);
     if (wakes_.size() >= wakes_max_) return put_result::dropped;
+    if (!wakes_.empty()) w.command = nullptr;  // of use only when there is no other work; many would take much memory
     wakes_.push_back(std::move(w));
     return wakes_.size() == 1 ? put_result::first : put_result::added;
   }

@@ -20,6 +20,7 @@ struct nats_config {
   std::chrono::milliseconds reconnect_wait{100};       ///< doubled up to reconnect_wait_max, with jitter
   std::chrono::milliseconds reconnect_wait_max{1'000};
   std::size_t inline_updates_bytes_max = 8 * 1024;     ///< a notice with more data than this is sent without updates
+  std::size_t inline_command_bytes_max = 2 * 1024;     ///< a wake does not bring a command with more data than this; 0 = never
   /// This many messages at once are published through the buffered connection (throughput), fewer at once (latency).
   std::size_t burst_messages_min = 32;
 };
@@ -27,7 +28,7 @@ struct nats_config {
 /// Tries once, connect_timeout at most (a server that is down refuses at once), and returns also when the server is away:
 /// the bus connects, and reconnects for ever, by itself. Every on_connected handler is called on the bus's own thread: on
 /// each connect, after messages had to be dropped because their handlers were too slow, and once when it registers while
-/// connected. A server that refuses the credentials on a reconnect, twice in a row, ends the reconnecting (nats.c's doing).
+/// connected. When nats.c gives a connection up (refused credentials on two reconnects in a row), a new one is opened.
 /// Errors: invalid_argument for an unusable configuration, unavailable when the server refused the credentials.
 engine::result<std::unique_ptr<engine::bus>> connect_nats(nats_config config);
 

@@ -10,6 +10,8 @@ using engine::errc;
 using engine::fail;
 namespace json = engine::json;
 
+constexpr std::size_t wake_bytes_max = 16 * 1024;
+
 void append_number(std::string& out, std::int64_t n) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, n).ptr;
@@ -53,7 +55,8 @@ engine::result<engine::update_row> read_update(simdjson::ondemand::object object
     } else if (key == "data" && !has_data) {
       simdjson::ondemand::object data;
       std::string_view text;
-      read = has_data = value.get_object().get(data) == simdjson::SUCCESS && data.raw_json().get(text) == simdjson::SUCCESS;
+      read = has_data =
+          value.get_object().get(data) == simdjson::SUCCESS && data.raw_json().get(text) == simdjson::SUCCESS;
       if (has_data) row.data = text;
     }
     if (!read) return fail(errc::invalid_argument, "an update has a member of the wrong type: " + std::string{key});
@@ -63,6 +66,27 @@ engine::result<engine::update_row> read_update(simdjson::ondemand::object object
   if (row.seq.value < 1 || row.command.value < 1) return fail(errc::invalid_argument, "a seq is counted from 1");
   if (!engine::is_valid_type(row.type)) return fail(errc::invalid_argument, "an update's type is not a valid one");
   row.created_at = engine::db_time{std::chrono::microseconds{at_us}};
+  return row;
+}
+
+/// The command of a wake that was validated as a whole before (see read_update); null when it is not one.
+std::shared_ptr<const engine::command_row> read_command(std::string_view payload, engine::command_seq seq) {
+  thread_local simdjson::ondemand::parser parser;
+  const simdjson::padded_string padded{payload};
+  simdjson::ondemand::document document;
+  simdjson::ondemand::object object, data;
+  std::string_view type, text;
+  std::int64_t at_us = 0;
+  if (parser.iterate(padded).get(document) || document.find_field_unordered("command").get_object().get(object))
+    return nullptr;
+  if (object.find_field_unordered("type").get_string().get(type) || !engine::is_valid_type(type)) return nullptr;
+  auto row = std::make_shared<engine::command_row>();
+  row->seq = seq;
+  row->type = type;
+  if (object.find_field_unordered("at").get_int64().get(at_us)) return nullptr;
+  row->created_at = engine::db_time{std::chrono::microseconds{at_us}};
+  if (object.find_field_unordered("data").get_object().get(data) || data.raw_json().get(text)) return nullptr;
+  row->data = text;
   return row;
 }
 
@@ -91,11 +115,20 @@ engine::result<void> read_updates(std::string_view payload, engine::update_notic
 
 }  // namespace
 
-std::string encode(const engine::wake& w) {
+std::string encode(const engine::wake& w, std::size_t command_bytes_max) {
   std::string out;
   if (w.last.value <= 0) return out;
   out += "{\"last\":";
   append_number(out, w.last.value);
+  if (w.command && w.command->seq == w.last && w.command->data.size() <= command_bytes_max) {
+    out += ",\"command\":{\"type\":\"";  // a type needs no escaping, by its alphabet
+    out += w.command->type;
+    out += "\",\"data\":";
+    out += w.command->data;
+    out += ",\"at\":";
+    append_number(out, w.command->created_at.time_since_epoch().count());
+    out += '}';
+  }
   out += '}';
   return out;
 }
@@ -141,14 +174,18 @@ std::string encode(const engine::update_notice& n, std::size_t inline_bytes_max)
 engine::wake decode_wake(engine::session_id session, std::string_view payload, json::parser& parser) {
   engine::wake w{std::move(session), {}};
   if (payload.empty()) return w;
-  auto last = read_own_wake(payload);
-  if (!last) {
-    // A hint is a few bytes; whoever sends more is not worth the parsing.
-    constexpr std::size_t hint_bytes_max = 1024;
-    if (payload.size() > hint_bytes_max) return w;
-    if (const auto object = parser.parse_object(payload)) last = json::int_at(*object, "last");
+  if (const auto last = read_own_wake(payload)) {
+    if (*last > 0) w.last.value = *last;
+    return w;
   }
-  if (last && *last > 0) w.last.value = *last;
+  if (payload.size() > wake_bytes_max) return w;  // whoever sends more is not worth the parsing
+  const auto object = parser.parse_object(payload);
+  if (!object) return w;
+  const auto last = json::int_at(*object, "last");
+  if (!last || *last <= 0) return w;
+  w.last.value = *last;
+  simdjson::dom::element command;
+  if (object->at_key("command").get(command) == simdjson::SUCCESS) w.command = read_command(payload, w.last);
   return w;
 }
 

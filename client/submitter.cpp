@@ -183,7 +183,7 @@ struct submitter_lane {
     };
     std::vector<engine::wake> wakes;
     if (batch.size() == 1) {
-      if (is_in_log(receipts[0])) wakes.push_back({batch[0].session, receipts[0].seq});
+      if (is_in_log(receipts[0])) wakes.push_back({batch[0].session, receipts[0].seq, receipts[0].row});
     } else {
       std::unordered_map<std::string_view, std::size_t> seen;
       for (std::size_t i = 0; i < batch.size(); ++i) {

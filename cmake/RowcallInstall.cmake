@@ -10,7 +10,7 @@ install(TARGETS ${rowcall_libraries} EXPORT rowcall-targets ARCHIVE DESTINATION 
 install(EXPORT rowcall-targets NAMESPACE rowcall:: FILE rowcallTargets.cmake DESTINATION "${rowcall_package_dir}")
 
 # Included as in the repository: #include "engine/module.hpp". What lies under internal/ stays here.
-install(DIRECTORY engine storage bus client actors DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/rowcall"
+install(DIRECTORY engine storage bus client gateway actors DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/rowcall"
   FILES_MATCHING PATTERN "*.hpp" PATTERN "internal" EXCLUDE PATTERN "migrations" EXCLUDE PATTERN "queries" EXCLUDE)
 # The command line as a library, for an executable that serves modules of one's own.
 install(FILES tools/rowcall/main.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/rowcall/tools/rowcall")
@@ -20,7 +20,8 @@ foreach(program IN ITEMS rowcall rowcall-loadgen)
     install(TARGETS ${program} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
   endif()
 endforeach()
-install(FILES LICENSE rowcall.example.conf DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES LICENSE rowcall.example.conf docs/operations.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(DIRECTORY docs/operations DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 configure_package_config_file(cmake/rowcallConfig.cmake.in "${PROJECT_BINARY_DIR}/rowcallConfig.cmake"
   INSTALL_DESTINATION "${rowcall_package_dir}")

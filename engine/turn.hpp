@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,9 @@ struct session_request {
   /// Known when the session's actor is loaded; unknown ones are probed and their state is loaded.
   std::optional<session_cursor> cursor;
   bool wants_state = true;  ///< false for a module without state: the cursor is enough
+  /// Said (by a wake) to be the session's only pending command, the one after the cursor. A store may take it for
+  /// granted until commit() (turn_claim::is_unverified), or fetch all the same.
+  std::shared_ptr<const command_row> expected = nullptr;
 };
 
 struct turn_request {
@@ -77,7 +81,8 @@ struct session_claim {
 struct turn_claim {
   std::vector<session_claim> sessions;       ///< parallel to turn_request::sessions
   std::vector<shard_index> taken_over;       ///< shards that were another node's: forget all their sessions
-  db_time now{};                             ///< the transaction's time: created_at of all that it appends
+  db_time now{};                             ///< the transaction's time, unless it is unverified
+  bool is_unverified = false;  ///< nothing was locked or fetched yet: commit() does it, or fails with serialization_failure
 };
 
 /// What one session's actor decided on its claimed commands.

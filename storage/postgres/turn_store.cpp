@@ -25,7 +25,8 @@ std::string storable(std::string_view text) {
   std::replace(out.begin(), out.end(), '\0', '?');
   // A cut in the middle of a character is repaired like any other broken text.
   if (!simdjson::validate_utf8(out))
-    std::replace_if(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
   return out;
 }
 
@@ -86,11 +87,17 @@ struct flat_writes {
     }
   }
 
+  bool is_updates_only() const {
+    return rows.empty() && snapshots.empty() && retry_puts.empty() && retry_clears.empty() && dead_letters.empty() &&
+           sends.empty();
+  }
+
  private:
   void add(const domain_row& r) {
     ROWCALL_ASSERT(r.columns.size() == r.values.size() && !r.columns.empty());
     // What is done to one table stays in its order: a member may join, leave and join again in one turn.
-    const auto last = std::find_if(rows.rbegin(), rows.rend(), [&](const domain_group& g) { return g.head->table == r.table; });
+    const auto last =
+        std::find_if(rows.rbegin(), rows.rend(), [&](const domain_group& g) { return g.head->table == r.table; });
     if (last == rows.rend()) {
       rows.push_back({&r, {&r.values}, true});
     } else if (last->head->mode == r.mode && last->head->columns == r.columns) {
@@ -113,12 +120,14 @@ class turn_store final : public engine::turn_store {
   turn_store(store_config config, std::string node)
       : copy_rows_min_(config.copy_rows_min),
         node_(std::move(node)),
-        link_(std::move(config), {"turn_claim", "turn_lock", "turn_fetch_known", "update_append", "update_append_one", "snapshot_append", "retry_put", "retry_clear",
-                                  "dead_letter_append", "command_send", "table_key"}) {}
+        link_(std::move(config), {"turn_claim", "turn_lock", "turn_fetch_known", "update_append", "update_append_one",
+                                  "turn_expected", "turn_expected_append", "turn_now", "snapshot_append", "retry_put",
+                                  "retry_clear", "dead_letter_append", "command_send", "table_key"}) {}
 
   result<turn_claim> claim(const turn_request& request) override {
     ROWCALL_ASSERT(!is_open_);
     const auto sessions = reached(request);
+    if (sessions.size() == 1 && sessions.front().expected && sessions.front().cursor) return take_for_granted(request);
     if (is_quick(sessions)) {
       auto claimed = claim_quickly(request, sessions);
       if (!claimed) return tl::make_unexpected(claimed.error());
@@ -144,35 +153,22 @@ class turn_store final : public engine::turn_store {
     return read_claim(request, *rows);
   }
 
-  result<void> commit(std::span<const session_writes> writes) override {
+  result<db_time> commit(std::span<const session_writes> writes) override {
+    if (unverified_) return commit_unverified(writes);
     ROWCALL_ASSERT(is_open_);
     const flat_writes flat(writes);
     const bool copy = flat.row_count >= copy_rows_min_;
     bool is_sent = false;  // the text with COMMIT in it
     auto done = link_.run([&](pqxx::nontransaction& session) {
       std::string sql;
-      if (copy) {
-        copy_updates(session, flat);
-      } else {
-        append_updates(sql, flat);
-      }
-      for (const auto& group : flat.rows) {
-        if (group.head->mode == domain_row::write_mode::remove)
-          remove_rows(sql, group);
-        else if (copy && group.is_alone && group.head->mode == domain_row::write_mode::append && group.rows.size() >= copy_group_rows_min &&
-            group.head->columns.size() <= copy_columns_max)
-          copy_rows(session, group);
-        else
-          append_rows(session, sql, group);
-      }
-      append_rest(sql, flat);
+      append_all(session, sql, flat, copy);
       sql += "COMMIT";
       is_sent = true;
       session.exec(sql);
     });
     if (done) {
       is_open_ = false;
-      return {};
+      return now_;
     }
     auto error = done.error();
     if (is_sent && error.code == errc::connection_lost) {
@@ -184,6 +180,7 @@ class turn_store final : public engine::turn_store {
   }
 
   void abandon() override {
+    unverified_.reset();
     if (!is_open_) return;
     is_open_ = false;
     // A connection that can not even roll back is of no use; closing it rolls back as well.
@@ -194,16 +191,76 @@ class turn_store final : public engine::turn_store {
   static constexpr std::size_t copy_group_rows_min = 16, copy_columns_max = 16;
   static constexpr std::size_t quick_sessions_max = 4, quick_commands_max = 16;
 
+  /// One session with one command, which the wake has brought: nothing is asked now. Locking, fetching (as a
+  /// comparison) and appending are one message when it is committed.
+  result<turn_claim> take_for_granted(const turn_request& request) {
+    const auto& session = request.sessions.front();
+    unverified_ = session;
+    turn_claim claim;
+    claim.sessions.resize(request.sessions.size(), session_claim{claim_status::not_reached});
+    claim.sessions.front() = {claim_status::claimed, {}, {*session.expected}};
+    claim.is_unverified = true;
+    return claim;
+  }
+
+  /// The whole turn in one message, which is one transaction without BEGIN and COMMIT.
+  result<db_time> commit_unverified(std::span<const session_writes> writes) {
+    const auto session = *std::exchange(unverified_, std::nullopt);
+    const flat_writes flat(writes);
+    const bool is_one = flat.updates.size() == 1 && flat.is_updates_only();
+    auto rows = link_.run(
+        [&](pqxx::nontransaction& to) {
+          call c(is_one ? "turn_expected_append" : "turn_expected");
+          c.text(node_).number(session.shard).text(session.session.str()).number(session.expected->seq.value);
+          c.text(session.expected->type).text(session.expected->data);
+          std::string sql;
+          if (is_one) {
+            const auto& u = *flat.updates.front().update;
+            c.number(u.seq.value).text(u.type).text(u.data);
+            sql = c.str();
+          } else {
+            c.append_to(sql);
+            append_all(to, sql, flat, false);
+            sql += call("turn_now").str();
+          }
+          return to.exec(sql);
+        },
+        internal::on_loss::commit);
+    if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty()) return fail(errc::serialization_failure, "the command of the wake is not what is pending");
+    return internal::time_us((*rows)[0][0]);
+  }
+
+  /// The statements of a turn's writes, but for those that are copied at once.
+  void append_all(pqxx::nontransaction& session, std::string& sql, const flat_writes& flat, bool copy) {
+    if (copy) {
+      copy_updates(session, flat);
+    } else {
+      append_updates(sql, flat);
+    }
+    for (const auto& group : flat.rows) {
+      if (group.head->mode == domain_row::write_mode::remove)
+        remove_rows(sql, group);
+      else if (copy && group.is_alone && group.head->mode == domain_row::write_mode::append &&
+               group.rows.size() >= copy_group_rows_min && group.head->columns.size() <= copy_columns_max)
+        copy_rows(session, group);
+      else
+        append_rows(session, sql, group);
+    }
+    append_rest(sql, flat);
+  }
+
   /// A few sessions whose cursors are known: the usual turn of a system that is not busy, where latency counts.
   static bool is_quick(std::span<const session_request> sessions) {
     return !sessions.empty() && sessions.size() <= quick_sessions_max &&
            std::all_of(sessions.begin(), sessions.end(), [](const session_request& s) { return s.cursor.has_value(); });
   }
 
-  /// turn_claim in plain statements, without the cost of starting PL/pgSQL: lock, then fetch under a snapshot of its own.
-  /// The shards that were got, and are this node's already, pass from one to the other in a setting of the transaction.
-  /// Nothing when a shard is missing among them, or when there is more than a little to fetch.
-  result<std::optional<turn_claim>> claim_quickly(const turn_request& request, std::span<const session_request> sessions) {
+  /// turn_claim in plain statements, without the cost of starting PL/pgSQL: lock, then fetch under a snapshot of its
+  /// own. The shards that were got, and are this node's already, pass from one to the other in a setting of the
+  /// transaction. Nothing when a shard is missing among them, or when there is more than a little to fetch.
+  result<std::optional<turn_claim>> claim_quickly(const turn_request& request,
+                                                  std::span<const session_request> sessions) {
     std::string sql = "BEGIN;";
     call lock("turn_lock");
     lock.text(node_).array(sessions, [](const session_request& s) { return s.shard; });
@@ -228,7 +285,8 @@ class turn_store final : public engine::turn_store {
       for (const auto& c : session.commands) bytes += c.data.size();
       if (session.commands.size() > request.limits.commands_per_session_max) return std::nullopt;
     }
-    if (commands > request.limits.commands_max || (commands > 1 && bytes > request.limits.data_bytes_max)) return std::nullopt;
+    if (commands > request.limits.commands_max || (commands > 1 && bytes > request.limits.data_bytes_max))
+      return std::nullopt;
     return std::optional<turn_claim>{std::move(*claim)};
   }
 
@@ -237,14 +295,14 @@ class turn_store final : public engine::turn_store {
     return std::span{request.sessions}.first(std::min(request.sessions.size(), request.limits.sessions_max));
   }
 
-  static result<turn_claim> read_claim(const turn_request& request, const pqxx::result& rows) {
+  result<turn_claim> read_claim(const turn_request& request, const pqxx::result& rows) {
     turn_claim claim;
     claim.sessions.resize(request.sessions.size());
     std::size_t not_reached_from = reached(request).size();
     for (const auto& row : rows) {
       const char part = *row[1].c_str();
       if (part == 'n') {
-        claim.now = internal::time_us(row[6]);
+        now_ = claim.now = internal::time_us(row[6]);
         claim.taken_over = shards(row[5]);
         const auto held = shards(row[4]);
         for (std::size_t i = 0; i < request.sessions.size(); ++i)
@@ -261,7 +319,10 @@ class turn_store final : public engine::turn_store {
           session.image.emplace().cursor = {{a}, {b}};
           break;
         case 'r':
-          session.image->retry = retry_row{{a}, static_cast<int>(b), internal::string(row[5]), internal::string(row[4]),
+          session.image->retry = retry_row{{a},
+                                           static_cast<int>(b),
+                                           internal::string(row[5]),
+                                           internal::string(row[4]),
                                            std::chrono::milliseconds{internal::number(row[6])}};
           break;
         case 'k':
@@ -274,7 +335,8 @@ class turn_store final : public engine::turn_store {
           session.image->tail.push_back(internal::update_row(row, 2));
           break;
         case 'c':
-          session.commands.push_back({{a}, internal::string(row[4]), internal::string(row[5]), internal::time_us(row[6])});
+          session.commands.push_back(
+              {{a}, internal::string(row[4]), internal::string(row[5]), internal::time_us(row[6])});
           if (session.commands.size() == request.limits.commands_per_session_max) session.has_more = true;
           break;
         case 'x':
@@ -322,8 +384,8 @@ class turn_store final : public engine::turn_store {
     static const std::vector<std::string> columns{"seq", "command_seq", "session_id", "type", "data"};
     pqxx::stream_to stream(session, "rowcall.update_log", columns);
     for (const auto& r : flat.updates)
-      stream << std::make_tuple(r.update->seq.value, r.update->command.value, r.session->c_str(), r.update->type.c_str(),
-                                r.update->data.c_str());
+      stream << std::make_tuple(r.update->seq.value, r.update->command.value, r.session->c_str(),
+                                r.update->type.c_str(), r.update->data.c_str());
     stream.complete();
   }
 
@@ -415,7 +477,8 @@ class turn_store final : public engine::turn_store {
     if (names.empty())
       for (const auto& row : session.exec(call("table_key").text(head.table).str()))
         names.push_back(internal::string(row[0]));
-    if (names.empty()) throw std::invalid_argument("domain table " + head.table + " does not exist or has no primary key");
+    if (names.empty())
+      throw std::invalid_argument("domain table " + head.table + " does not exist or has no primary key");
     std::vector<std::size_t> out;
     for (const auto& name : names) {
       const auto found = std::find(head.columns.begin(), head.columns.end(), name);
@@ -427,7 +490,8 @@ class turn_store final : public engine::turn_store {
   }
 
   /// One statement may not upsert a row twice: of the rows with one key the last stays.
-  static void keep_last(std::vector<const std::vector<std::optional<std::string>>*>& rows, const std::vector<std::size_t>& key) {
+  static void keep_last(std::vector<const std::vector<std::optional<std::string>>*>& rows,
+                        const std::vector<std::size_t>& key) {
     std::set<std::vector<std::optional<std::string>>> seen;
     std::vector<const std::vector<std::optional<std::string>>*> kept;
     for (auto it = rows.rbegin(); it != rows.rend(); ++it) {
@@ -494,6 +558,8 @@ class turn_store final : public engine::turn_store {
   const std::string node_;
   internal::link link_;
   bool is_open_ = false;
+  db_time now_{};                              ///< of the open transaction
+  std::optional<session_request> unverified_;  ///< claimed without a transaction
   std::map<std::string, std::vector<std::string>> keys_;
 };
 

@@ -18,7 +18,11 @@ update_notice two_updates() {
   return {id("chat-1"),
           {5},
           {6},
-          {update_row{{5}, {3}, "message_posted", R"({"text":"a \"b\" \u00e9 \\.\t"})", engine::db_time{std::chrono::microseconds{12}}},
+          {update_row{{5},
+                      {3},
+                      "message_posted",
+                      R"({"text":"a \"b\" \u00e9 \\.\t"})",
+                      engine::db_time{std::chrono::microseconds{12}}},
            update_row{{6}, {4}, "command_done", "{}", {}}}};
 }
 
@@ -33,11 +37,47 @@ TEST_F(payload, of_a_wake_is_its_hint_and_empty_without_one) {
 }
 
 TEST_F(payload, of_a_wake_is_read_back) {
-  for (const std::int64_t last : {std::int64_t{0}, std::int64_t{1}, std::int64_t{17}, std::numeric_limits<std::int64_t>::max()}) {
+  for (const std::int64_t last :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{17}, std::numeric_limits<std::int64_t>::max()}) {
     const auto read = decode_wake(id("chat-1"), encode(engine::wake{id("chat-1"), {last}}), parser);
     EXPECT_EQ(read.session, id("chat-1"));
     EXPECT_EQ(read.last.value, last);
   }
+}
+
+TEST_F(payload, of_a_wake_brings_its_command_when_that_is_small) {
+  engine::wake sent{id("chat-1"), {17}};
+  sent.command =
+      std::make_shared<const engine::command_row>(engine::command_row{{17},
+                                                                      "post.it",
+                                                                      R"({"text": "a \"b\" \u00e9 \\.\t", "n": 1.10})",
+                                                                      engine::db_time{std::chrono::microseconds{12}}});
+  EXPECT_EQ(encode(sent, 10), R"({"last":17})");
+  EXPECT_EQ(encode(engine::wake{id("chat-1"), {18}, sent.command}, 1'000), R"({"last":18})");
+  const auto read = decode_wake(id("chat-1"), encode(sent, 1'000), parser);
+  EXPECT_EQ(read.last.value, 17);
+  ASSERT_TRUE(read.command);
+  EXPECT_EQ(read.command->seq.value, 17);
+  EXPECT_EQ(read.command->type, "post.it");
+  EXPECT_EQ(read.command->data, sent.command->data);
+  EXPECT_EQ(read.command->created_at, sent.command->created_at);
+}
+
+TEST_F(payload, of_a_wake_with_a_broken_command_is_a_wake_without) {
+  for (const std::string_view broken :
+       {R"("command":{})", R"("command":[1])", R"("command":{"type":"a","at":1})",
+        R"("command":{"type":"a","data":[],"at":1})", R"("command":{"type":"a b","data":{},"at":1})",
+        R"("command":{"type":1,"data":{},"at":1})", R"("command":{"type":"a","data":{},"at":"x"})",
+        R"("command":{"data":{},"at":1})"}) {
+    const auto read = decode_wake(id("chat-1"), "{\"last\":4," + std::string{broken} + "}", parser);
+    EXPECT_EQ(read.last.value, 4) << broken;
+    EXPECT_FALSE(read.command) << broken;
+  }
+  EXPECT_EQ(decode_wake(id("chat-1"), R"({"last":4,"command":{"type":"a","data":{"x":},"at":1}})", parser).last.value,
+            0);
+  const auto large =
+      "{\"last\":4,\"command\":{\"type\":\"a\",\"data\":{\"x\":\"" + std::string(20'000, 'x') + "\"},\"at\":1}}";
+  EXPECT_FALSE(decode_wake(id("chat-1"), large, parser).command);
 }
 
 TEST_F(payload, of_a_wake_from_another_writer_is_read_in_any_spelling) {
@@ -92,23 +132,32 @@ TEST_F(payload, leaves_out_updates_that_are_too_large) {
 }
 
 TEST_F(payload, of_a_notice_is_refused_when_anything_in_it_is_wrong) {
-  for (const std::string_view text : {
-           "", "{}", "[]", "null", R"({"session":"chat-1","first":5})", R"({"session":"chat-2","first":5,"last":6})",
-           R"({"session":5,"first":5,"last":6})", R"({"session":"chat-1","first":0,"last":6})",
-           R"({"session":"chat-1","first":7,"last":6})", R"({"session":"chat-1","first":"5","last":6})",
-           R"({"session":"chat-1","first":5,"last":9223372036854775807})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[]})", R"({"session":"chat-1","first":5,"last":5,"updates":{}})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[5]})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":6,"command_seq":1,"type":"a","data":{}}]})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":0,"type":"a","data":{}}]})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a b","data":{}}]})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a","data":[]}]})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a"}]})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a","data":{"x":}}]})",
-           R"({"session":"chat-1","first":5,"last":6,"updates":[{"seq":5,"command_seq":1,"type":"a","data":{}}]})",
-           R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a","data":{}},{"seq":6,"command_seq":1,"type":"a","data":{}}]})",
-           R"({"session":"chat-1","first":5,"last":5)",
-       })
+  for (
+      const std::string_view text : {
+          "",
+          "{}",
+          "[]",
+          "null",
+          R"({"session":"chat-1","first":5})",
+          R"({"session":"chat-2","first":5,"last":6})",
+          R"({"session":5,"first":5,"last":6})",
+          R"({"session":"chat-1","first":0,"last":6})",
+          R"({"session":"chat-1","first":7,"last":6})",
+          R"({"session":"chat-1","first":"5","last":6})",
+          R"({"session":"chat-1","first":5,"last":9223372036854775807})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":{}})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[5]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":6,"command_seq":1,"type":"a","data":{}}]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":0,"type":"a","data":{}}]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a b","data":{}}]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a","data":[]}]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a"}]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a","data":{"x":}}]})",
+          R"({"session":"chat-1","first":5,"last":6,"updates":[{"seq":5,"command_seq":1,"type":"a","data":{}}]})",
+          R"({"session":"chat-1","first":5,"last":5,"updates":[{"seq":5,"command_seq":1,"type":"a","data":{}},{"seq":6,"command_seq":1,"type":"a","data":{}}]})",
+          R"({"session":"chat-1","first":5,"last":5)",
+      })
     EXPECT_FALSE(decode_updates(id("chat-1"), text, parser)) << text;
 }
 

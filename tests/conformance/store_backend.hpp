@@ -110,8 +110,10 @@ class store_conformance : public ::testing::TestWithParam<backend_factory> {
 };
 
 class submit_conformance : public store_conformance {};
+class admission_conformance : public store_conformance {};
 class claim_conformance : public store_conformance {};
 class commit_conformance : public store_conformance {};
+class hint_conformance : public store_conformance {};
 class takeover_conformance : public store_conformance {};
 class update_conformance : public store_conformance {};
 class node_conformance : public store_conformance {};
@@ -126,8 +128,10 @@ class concurrency_conformance : public store_conformance {
 /// Runs everything on one kind of store. At namespace rowcall::conformance.
 #define ROWCALL_STORE_CONFORMANCE(name, factory)                                                 \
   INSTANTIATE_TEST_SUITE_P(name, submit_conformance, ::testing::Values(backend_factory{factory}));      \
+  INSTANTIATE_TEST_SUITE_P(name, admission_conformance, ::testing::Values(backend_factory{factory}));   \
   INSTANTIATE_TEST_SUITE_P(name, claim_conformance, ::testing::Values(backend_factory{factory}));       \
   INSTANTIATE_TEST_SUITE_P(name, commit_conformance, ::testing::Values(backend_factory{factory}));      \
+  INSTANTIATE_TEST_SUITE_P(name, hint_conformance, ::testing::Values(backend_factory{factory}));        \
   INSTANTIATE_TEST_SUITE_P(name, takeover_conformance, ::testing::Values(backend_factory{factory}));    \
   INSTANTIATE_TEST_SUITE_P(name, update_conformance, ::testing::Values(backend_factory{factory}));      \
   INSTANTIATE_TEST_SUITE_P(name, node_conformance, ::testing::Values(backend_factory{factory}));        \

@@ -73,6 +73,29 @@ TEST_F(engine_e2e_test, a_plain_insert_is_processed_within_two_seconds_without_a
   EXPECT_TRUE(eventually(2s, [&] { return d.value("SELECT status FROM rowcall.commands") == "processed"; }));
 }
 
+TEST_F(engine_e2e_test, wakes_that_lie_about_the_command_change_nothing) {
+  engine_process engine(d);
+  engine.wait_ready();
+  submit_many(1, 1);  // the session's actor is loaded and its cursor known
+  ASSERT_TRUE(drained(d));
+  for (int n = 2; n <= 40; ++n) {
+    const auto data = "{\"n\": " + std::to_string(n) + "}";
+    d.sql("INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-0', 'say', '" + data + "')");
+    engine::wake lie{id("echo-0"), {n}};
+    // A wrong text, a command that is not there yet, one that is done, and now and then the truth.
+    const auto seq = n % 4 == 1 ? n + 1 : n % 4 == 2 ? n - 1 : n;
+    lie.last = {seq};
+    lie.command = std::make_shared<const engine::command_row>(
+        engine::command_row{{seq}, "say", n % 4 == 3 ? data : R"({"n": -1})", engine::db_time{}});
+    for (int i = 0; i < 3; ++i) bus->publish(std::span{&lie, 1});
+  }
+  ASSERT_TRUE(drained(d));
+  expect_every_command_answered_once(d, 40);
+  EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.update_log u JOIN rowcall.command_log c ON c.session_id = u.session_id AND "
+                    "c.seq = u.command_seq WHERE c.data <> u.data"),
+            "0");
+}
+
 TEST_F(engine_e2e_test, two_engines_over_the_same_sessions_answer_each_command_once) {
   engine_process a(d), b(d);
   a.wait_ready();
@@ -139,6 +162,19 @@ TEST_F(engine_e2e_test, cleanup_under_load_takes_nothing_that_is_needed) {
   submit_many(20, 20);
   ASSERT_TRUE(r.wait_for(id("echo-0"), 1'001));
   EXPECT_EQ(r.seen(id("echo-0")).back().seq.value, 1'001) << "seq goes on after the cleanup";
+}
+
+TEST_F(engine_e2e_test, no_row_of_the_logs_is_ever_updated_or_deleted) {
+  engine_process engine(d);
+  engine.wait_ready();
+  submit_many(5'000, 50);
+  ASSERT_TRUE(drained(d));
+  // What a backend has counted is there for certain when it has ended.
+  engine.process().signal(SIGTERM);
+  ASSERT_EQ(engine.process().wait(15s), 0) << engine.log();
+  const std::string logs = " FROM pg_stat_user_tables WHERE relname IN ('command_log', 'update_log', 'sessions')";
+  EXPECT_TRUE(eventually(20s, [&] { return d.value("SELECT sum(n_tup_ins)" + logs) == "10050"; }));
+  EXPECT_EQ(d.value("SELECT sum(n_tup_upd + n_tup_del + n_dead_tup)" + logs), "0");
 }
 
 TEST_F(engine_e2e_test, the_chat_tables_equal_the_log) {

@@ -1,14 +1,21 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "bus/nats_bus.hpp"
 #include "engine/ports.hpp"
 #include "storage/postgres/stores.hpp"
 
 /// From options to stores and a bus: the one place where a tool meets PostgreSQL and NATS.
+namespace rowcall::bus {
+class signal_channel;
+}
+
 namespace rowcall::tools {
 
 struct connection_options {
@@ -31,10 +38,18 @@ std::string unreachable_database(const connection_options& options, const std::s
 /// Errors: invalid_argument (no database configured), unavailable (not reachable; says what to do), schema_mismatch.
 engine::result<void> check_database(const connection_options& options);
 
+/// The configuration of a bus. `role` ends up in the connection's name.
+bus::nats_config bus_config_of(const connection_options& options, const std::string& role);
+
 /// Connects to NATS in the background: the bus is usable at once and reconnects for ever.
 /// `inline_updates_bytes_max`: a notice carries its updates when their data is not larger; nothing: the bus's default.
 engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
                                                       std::optional<std::size_t> inline_updates_bytes_max = {});
+
+/// A channel for signals; as open_bus.
+engine::result<std::unique_ptr<bus::signal_channel>> open_signals(
+    const connection_options& options, const std::string& role,
+    std::function<void(const engine::session_id&, std::string_view)> on_signal);
 
 /// Waits until NATS has answered once. False when it did not within `timeout`; what is published then may be lost, and
 /// the engine's sweep finds the work.

@@ -11,10 +11,15 @@ exit_code run(const global_options& global, const migrate_options& options);
 exit_code run(const global_options& global, const submit_options& options);
 exit_code run(const global_options& global, const follow_options& options);
 exit_code run(const global_options& global, const status_options& options);
+exit_code run(const global_options& global, const top_options& options);
 exit_code run(const global_options& global, const cleanup_options& options);
 exit_code run(const global_options& global, const dead_options& options);
+exit_code run(const global_options& global, const doctor_options& options);
+exit_code run(const global_options& global, const restored_options& options);
 exit_code run(const global_options& global, const demo_options& options);
 exit_code run(const global_options& global, const chat_options& options);
+exit_code run(const global_options& global, const gateway_options& options);
+exit_code run(const global_options& global, const token_options& options);
 /// Takes the modules: it is the only one that runs them.
 exit_code run(const global_options& global, const serve_options& options, engine::module_registry modules);
 

@@ -19,19 +19,34 @@ struct table {
   submit_options submit;
   follow_options follow;
   status_options status;
+  top_options top;
   cleanup_options cleanup;
   dead_options dead;
+  doctor_options doctor;
+  restored_options restored;
   serve_options serve;
   demo_options demo;
   chat_options chat;
+  gateway_options gateway;
+  token_options token;
 };
 
 void add_global(CLI::App& app, global_options& o) {
   add_connection_options(app, o.connection);
-  app.add_option("--log-level", o.log_level, "what the log on stderr tells")
+  app.add_option("--log-level", o.log.level, "what the log on stderr tells")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->type_name("LEVEL")
       ->capture_default_str();
+  app.add_option("--log-format", o.log.format, "text for people, json for machines: one object a line")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  app.add_flag("--log-data", o.log.data, "the log may show what a failing command holds");
+  app.add_option("--log-repeat-max", o.log.repeat_max, "lines of one kind in a period, the rest is counted; 0 is all")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  add_duration_option(app, "--log-repeat-period", o.log.repeat_period, "that period");
   app.add_flag("--json", o.json, "output for scripts: one JSON object a line, on stdout");
   app.add_option("--data-bytes-max", o.data_bytes_max, "largest data of one command, in bytes")
       ->check(CLI::Range(std::size_t{2}, std::size_t{16} * 1024 * 1024))
@@ -42,9 +57,9 @@ void add_global(CLI::App& app, global_options& o) {
 void add_migrate(CLI::App& app, migrate_options& o) {
   auto* sub = app.add_subcommand("migrate", "bring the database schema up to date, or back");
   sub->require_subcommand(0, 1);
-  sub->add_subcommand("up", "apply all missing migrations (also without a word)")->callback([&o] {
-    o.what = migrate_options::direction::up;
-  });
+  auto* up = sub->add_subcommand("up", "apply all missing migrations (also without a word)");
+  up->add_flag("--force", o.force, "also while engines run that do not go with the new schema");
+  up->callback([&o] { o.what = migrate_options::direction::up; });
   auto* down = sub->add_subcommand("down", "undo the last migration; --to VERSION undoes more (this deletes data)");
   down->add_option_function<int>(
           "--to", [&o](int version) { o.target = version; }, "undo everything above this version")
@@ -103,6 +118,16 @@ void add_status(CLI::App& app, status_options& o) {
   add_duration_option(*sub, "--interval", o.interval, "how often --watch looks");
 }
 
+void add_top(CLI::App& app, top_options& o) {
+  auto* sub = app.add_subcommand("top", "live: rates, pending commands, engines, the busiest sessions; q quits");
+  add_duration_option(*sub, "--interval", o.interval, "how often it looks");
+  sub->add_option("--sessions", o.sessions, "busiest sessions shown")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_flag("--once", o.once, "print once and end; also when the output is no terminal");
+}
+
 void add_cleanup(CLI::App& app, cleanup_options& o) {
   auto* sub = app.add_subcommand("cleanup", "delete what is processed, old, and below a snapshot");
   add_duration_option(*sub, "--older-than", o.older_than, "the retention, for example 7d")->required()->default_str("");
@@ -134,6 +159,16 @@ void add_dead(CLI::App& app, dead_options& o) {
   add("show", "everything about one", dead_options::verb::show);
   add("redrive", "submit it again, as a new command that is linked to it", dead_options::verb::redrive);
   add("drop", "mark it as dealt with", dead_options::verb::drop);
+}
+
+void add_doctor(CLI::App& app) {
+  app.add_subcommand("doctor", "check versions, schema, settings, clocks, connections, engines; says what to do")
+      ->footer(std::string{"Ends with 0 when all is well, 7 when something needs attention, 1 when something is broken.\n\n"} +
+               exit_codes_text);
+}
+
+void add_restored(CLI::App& app) {
+  app.add_subcommand("restored", "to be run once after an older state of the database was restored, before engines start");
 }
 
 void add_serve(CLI::App& app, serve_options& o) {
@@ -170,8 +205,19 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--retry-attempts-max", o.retry_attempts_max, 1, 1'000, "attempts before a failing command is parked");
   duration("--retry-base", o.retry_base, "wait before the second attempt; doubled for each further one");
   duration("--retry-wait-max", o.retry_wait_max, "the longest wait between two attempts");
+  count("--session-pending-max", o.session_pending_max, 0, 1'000'000'000,
+        "pending commands of one session beyond which submits are refused as busy (up to 63 more); 0 is no bound");
+  count("--pending-max", o.pending_max, 0, 1'000'000'000,
+        "pending commands of all sessions beyond which submits are refused as busy, counted by the sweep; 0 is no bound");
   duration("--retention", o.retention, "what is processed and older is deleted; 0 keeps everything");
   duration("--retention-interval", o.retention_interval, "how often the retention is applied");
+  sub->add_option(
+         "--metrics-listen", o.metrics_listen,
+         "serve /metrics, /healthz and /readyz over HTTP here, for example 127.0.0.1:9464 (port 0 is a free one); "
+         "without it there is no such port")
+      ->type_name("HOST:PORT");
+  duration("--metrics-status-interval", o.metrics_status_interval,
+           "how often the database is asked for the pending commands that the metrics show");
   duration("--stop-timeout", o.stop_timeout, "bound on a graceful stop");
 }
 
@@ -205,6 +251,63 @@ void add_chat(CLI::App& app, chat_options& o) {
   sub->add_flag("--no-colour,--no-color", o.no_colour, "plain text (also with NO_COLOR set)");
 }
 
+void add_gateway(CLI::App& app, gateway_options& o) {
+  auto* sub = app.add_subcommand("gateway", "HTTP and server-sent events for browsers, until SIGTERM or Ctrl-C");
+  const auto count = [&](const char* name, std::size_t& value, std::size_t low, std::size_t high, const char* description) {
+    sub->add_option(name, value, description)->check(CLI::Range(low, high))->type_name("N")->capture_default_str();
+  };
+  const auto rate = [&](const char* name, double& value, const char* description) {
+    sub->add_option(name, value, description)->check(CLI::Range(0.1, 1e9))->type_name("N")->capture_default_str();
+  };
+  sub->add_option("--listen", o.listen, "address and port; port 0 is any that is free")
+      ->type_name("ADDRESS:PORT")
+      ->capture_default_str();
+  sub->add_flag("--development", o.development, "tokens of the key that everybody knows, and a login without a password");
+  sub->add_option("--token-keys", o.token_keys, "directory with the keys of tokens; looked at again every second")->type_name("DIR");
+  sub->add_option("--web-root", o.web_root, "serve the pages of this directory instead of those that were built in")->type_name("DIR");
+  sub->add_option("--public-origin", o.public_origin, "what browsers call this gateway behind a proxy, https://chat.example.org")
+      ->type_name("ORIGIN");
+  sub->add_option("--cors-origin", o.cors_origins, "another origin whose pages may use the API; may be given several times")
+      ->type_name("ORIGIN");
+  sub->add_flag("--insecure-cookie", o.insecure_cookie, "the cookie may go over plain HTTP (no TLS before the gateway)");
+  count("--connections-max", o.connections_max, 1, 1'000'000, "open connections");
+  count("--streams-max", o.streams_max, 1, 1'000'000, "open event streams");
+  count("--streams-per-user-max", o.streams_per_user_max, 1, 1'000'000, "open event streams of one user");
+  count("--header-bytes-max", o.header_bytes_max, 1'024, 1024 * 1024, "largest request header");
+  count("--body-bytes-max", o.body_bytes_max, 1, 16 * 1024 * 1024, "largest request body");
+  rate("--commands-per-s", o.commands_per_s, "commands of one user; twice as many at once");
+  rate("--reads-per-s", o.reads_per_s, "pages, snapshots and streams of one user; twice as many at once");
+  add_duration_option(*sub, "--header-timeout", o.header_timeout, "bound on reading a request's header");
+  add_duration_option(*sub, "--body-timeout", o.body_timeout, "bound on reading a request's body");
+  add_duration_option(*sub, "--idle-timeout", o.idle_timeout, "a connection without a request is closed after this");
+  add_duration_option(*sub, "--write-timeout", o.write_timeout, "a reader that takes nothing for this long is dropped");
+  add_duration_option(*sub, "--heartbeat", o.heartbeat, "of open streams");
+  add_duration_option(*sub, "--poll-interval", o.poll_interval, "how long a lost notice can delay a stream");
+  count("--reader-threads", o.reader_threads, 1, 64, "threads that read the database, each with a connection");
+  count("--submit-connections", o.submit_connections, 1, 16, "connections that commands are stored through");
+  add_duration_option(*sub, "--stop-timeout", o.stop_timeout, "bound on a graceful stop");
+}
+
+void add_token(CLI::App& app, token_options& o) {
+  auto* sub = app.add_subcommand("token", "signed tokens for the gateway");
+  sub->require_subcommand(1);
+  auto* issue = sub->add_subcommand("issue", "print a new token");
+  issue->callback([&o] { o.what = token_options::verb::issue; });
+  auto* inspect = sub->add_subcommand("inspect", "print what stands in a token, and whether it would be accepted");
+  inspect->callback([&o] { o.what = token_options::verb::inspect; });
+  for (auto* one : {issue, inspect}) {
+    one->add_option("--token-keys", o.keys, "directory with the keys")->envname("ROWCALL_TOKEN_KEYS")->type_name("DIR");
+    one->add_flag("--development", o.development, "the key that everybody knows");
+  }
+  issue->add_option("--kid", o.kid, "the key to sign with; by default the last by name that can")->type_name("NAME");
+  issue->add_option("-u,--user", o.user, "whose token it is; by default it names his own session")->type_name("NAME");
+  issue->add_option("--submit", o.submit, "session (or prefix, echo-*) to submit to; may be given several times")->type_name("SESSION");
+  issue->add_option("--follow", o.follow, "session (or prefix) to follow; may be given several times")->type_name("SESSION");
+  issue->add_flag("--operator", o.is_operator, "lets into the operator's pages");
+  add_duration_option(*issue, "--lifetime", o.lifetime, "how long it is valid");
+  inspect->add_option("token", o.token, "the token; - reads it from stdin")->required()->type_name("TOKEN");
+}
+
 int tell(CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
   std::fprintf(stderr, "rowcall: %s\n", error.what());
@@ -231,10 +334,15 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   add_submit(app, t.submit);
   add_follow(app, t.follow);
   add_status(app, t.status);
+  add_top(app, t.top);
   add_cleanup(app, t.cleanup);
   add_dead(app, t.dead);
+  add_doctor(app);
+  add_restored(app);
   add_chat(app, t.chat);
   add_demo(app, t.demo);
+  add_gateway(app, t.gateway);
+  add_token(app, t.token);
   app.footer(exit_codes_text);
   finish_options(app);
   try {
@@ -249,9 +357,14 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   if (name == "submit") return with(t.submit);
   if (name == "follow") return with(t.follow);
   if (name == "status") return with(t.status);
+  if (name == "top") return with(t.top);
   if (name == "cleanup") return with(t.cleanup);
   if (name == "dead") return with(t.dead);
+  if (name == "restored") return with(t.restored);
+  if (name == "doctor") return with(t.doctor);
   if (name == "chat") return with(t.chat);
+  if (name == "gateway") return with(t.gateway);
+  if (name == "token") return with(t.token);
   return with(t.demo);
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 void print_gone(const engine::session_id& session, const std::optional<engine::snapshot_row>& snapshot, bool json) {
   if (!json) {
-    std::printf("-------- older updates were removed by retention; the state after update %lld is:\n         %s\n",
+    std::printf("-------- what lies between is gone (retention, or a restored database); the state after update %lld is:\n         %s\n",
                 static_cast<long long>(snapshot ? snapshot->seq.value : 0),
                 snapshot ? sanitised(snapshot->state).c_str() : "{}");
     return;

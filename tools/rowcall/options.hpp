@@ -5,9 +5,11 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "engine/types.hpp"
 #include "tools/connect/connect.hpp"
+#include "tools/rowcall/logging.hpp"
 
 /// What the command line, the environment and the configuration file amount to. Plain structs; the defaults are here.
 namespace rowcall::tools {
@@ -16,8 +18,8 @@ using std::chrono::milliseconds;
 
 struct global_options {
   connection_options connection;
-  std::string log_level = "info";  ///< trace, debug, info, warn, error or off; logs go to stderr
-  bool json = false;               ///< output for scripts: one JSON object a line
+  log_options log;
+  bool json = false;                                                    ///< output for scripts: one JSON object a line
   std::size_t data_bytes_max = engine::command_data_bytes_max_default;  ///< of one command's data
 };
 
@@ -25,6 +27,7 @@ struct migrate_options {
   enum class direction { up, down, status };
   direction what = direction::up;
   std::optional<int> target;  ///< down: the version to go back to; without one, the last migration is undone
+  bool force = false;         ///< up: also while engines run that do not go with the new schema
 };
 
 struct submit_options {
@@ -45,6 +48,12 @@ struct status_options {
   milliseconds interval{1'000};
 };
 
+struct top_options {
+  milliseconds interval{2'000};
+  std::size_t sessions = 10;  ///< of the busiest, shown
+  bool once = false;          ///< one screen, then the end
+};
+
 struct cleanup_options {
   milliseconds older_than{0};
   std::size_t chunk_rows = 2'000;
@@ -58,6 +67,10 @@ struct dead_options {
   std::size_t limit = 100;
   bool all = false;  ///< list: resolved ones as well
 };
+
+struct doctor_options {};
+
+struct restored_options {};
 
 /// Bounds and times of an engine; see actors/engine_node.hpp for what each does.
 struct serve_options {
@@ -79,9 +92,13 @@ struct serve_options {
   int retry_attempts_max = 10;
   milliseconds retry_base{100};
   milliseconds retry_wait_max{60'000};
+  std::int64_t session_pending_max = 1'000'000;  ///< of one session, 0 = none
+  std::int64_t pending_max = 10'000'000;         ///< of all sessions, 0 = none
   milliseconds retention{0};  ///< 0 = keep everything
   milliseconds retention_interval{10'000};
   milliseconds stop_timeout{10'000};  ///< SIGTERM to exit
+  std::string metrics_listen;  ///< HOST:PORT of /metrics, /healthz and /readyz; port 0 = a free one; empty = none
+  milliseconds metrics_status_interval{10'000};  ///< how often the database is asked for what the metrics show of it
 };
 
 struct demo_options {
@@ -99,10 +116,44 @@ struct chat_options {
   bool no_colour = false;
 };
 
+/// See gateway/config.hpp for what each bound does.
+struct gateway_options {
+  std::string listen = "127.0.0.1:8080";  ///< address:port; port 0 is any that is free
+  bool development = false;
+  std::string token_keys;  ///< directory of the keys that tokens are checked with
+  std::string web_root;    ///< empty: the pages that were built in
+  std::string public_origin;
+  std::vector<std::string> cors_origins;
+  bool insecure_cookie = false;
+  std::size_t connections_max = 16'000, streams_max = 12'000, streams_per_user_max = 20;
+  std::size_t header_bytes_max = 16 * 1024, body_bytes_max = 1024 * 1024;
+  double commands_per_s = 200, reads_per_s = 200;
+  milliseconds header_timeout{10'000}, body_timeout{30'000}, idle_timeout{75'000}, write_timeout{10'000};
+  milliseconds heartbeat{15'000};
+  milliseconds poll_interval{5'000};
+  std::size_t reader_threads = 4;
+  std::size_t submit_connections = 1;
+  milliseconds stop_timeout{10'000};
+};
+
+struct token_options {
+  enum class verb { issue, inspect };
+  verb what = verb::issue;
+  std::string keys;  ///< directory of keys
+  bool development = false;
+  std::string kid;   ///< the key to sign with; empty: the last by name that can
+  std::string user;
+  std::vector<std::string> submit, follow;
+  bool is_operator = false;
+  milliseconds lifetime{3'600'000};
+  std::string token;  ///< inspect: `-` reads it from stdin
+};
+
 struct invocation {
   global_options global;
-  std::variant<migrate_options, submit_options, follow_options, status_options, cleanup_options, dead_options,
-               serve_options, demo_options, chat_options>
+  std::variant<migrate_options, submit_options, follow_options, status_options, top_options, cleanup_options,
+               dead_options, doctor_options, restored_options, serve_options, demo_options, chat_options,
+               gateway_options, token_options>
       action;
 };
 

@@ -90,6 +90,10 @@ engine::result<void> link::open() {
     session_ = std::make_unique<pqxx::nontransaction>(*connection_);
     session_->exec(prologue_);
     ++generation_;
+    if (auto known = check_incarnation(); !known) {
+      close();
+      return known;
+    }
     return {};
   } catch (...) {
     auto error = current_error(on_loss::nothing);
@@ -97,6 +101,15 @@ engine::result<void> link::open() {
     if (error.code == engine::errc::connection_lost) error.code = engine::errc::unavailable;
     return tl::make_unexpected(std::move(error));
   }
+}
+
+/// Once for each connection: whoever restores a database ends all of them.
+engine::result<void> link::check_incarnation() {
+  if (config_.incarnation.empty()) return {};
+  const auto rows = session_->exec(std::string{query_of("incarnation_get")});
+  if (!rows.empty() && config_.incarnation == rows[0][0].c_str()) return {};
+  return engine::fail(engine::errc::superseded,
+                      "the database was restored since this process started: what it remembers is void, it has to start anew");
 }
 
 engine::result<pqxx::result> link::exec(const std::string& sql, on_loss loss) {

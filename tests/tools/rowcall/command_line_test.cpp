@@ -40,7 +40,8 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"status"}, std::vector<std::string>{"cleanup"},
                       std::vector<std::string>{"dead"}, std::vector<std::string>{"dead", "list"},
                       std::vector<std::string>{"dead", "show"}, std::vector<std::string>{"dead", "redrive"},
-                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"chat"},
+                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
+                      std::vector<std::string>{"chat"},
                       std::vector<std::string>{"demo"}));
 
 TEST(command_line, names_the_environment_variable_of_every_option) {

@@ -45,6 +45,7 @@ TEST(every_client, says_how_to_migrate_a_database_without_a_schema) {
                                 {"submit", "echo-1", "ping", "{}"},
                                 {"dead", "list"},
                                 {"cleanup", "--older-than", "1d"},
+                                {"restored"},
                                 {"serve"},
                                 {"demo"},
                                 {"chat", "--user", "ann"}}) {
@@ -59,6 +60,16 @@ TEST(submit, of_a_kind_that_nobody_ever_served_is_refused) {
   const auto run = world.run({"submit", "nonsense-1", "ping", "{}"});
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.err, HasSubstr("no engine has ever served sessions of the kind 'nonsense'"));
+}
+
+TEST(submit, while_too_much_is_pending_says_when_to_try_again_and_ends_with_exit_code_8) {
+  rowcall_world world;
+  support::query(world.database().url(), "INSERT INTO rowcall.kinds (kind) VALUES ('echo'); SELECT rowcall.set_overload(1500)");
+  const auto run = world.run({"submit", "echo-1", "ping", "{}"});
+  EXPECT_EQ(run.exit_code, 8);
+  EXPECT_THAT(run.err, HasSubstr("busy: too many commands are pending; try again in 1.5 s."));
+  support::query(world.database().url(), "SELECT rowcall.set_overload(0)");
+  EXPECT_EQ(world.run({"submit", "echo-1", "ping", "{}"}).exit_code, 0);
 }
 
 TEST(submit, waits_for_the_receipt_and_prints_its_updates) {

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/result.hpp"
+#include "gateway/internal/http.hpp"
+
+/// Answers that many handlers give.
+namespace rowcall::gateway::internal {
+
+http_answer json_answer(int status, std::string body);
+
+/// A problem document (RFC 9457). `name` becomes the type "/problems/<name>"; `members`: more members as JSON text,
+/// each with a leading comma (`,"session":"chat-1"`).
+http_answer problem(int status, std::string_view name, std::string detail, std::string_view members = {});
+/// The same with a Retry-After.
+http_answer problem_later(int status, std::string_view name, std::string detail, int retry_after_s);
+
+/// The answer for a store's or submitter's error.
+http_answer problem_of(const engine::error& error);
+
+}  // namespace rowcall::gateway::internal

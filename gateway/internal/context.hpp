@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "gateway/access.hpp"
+#include "gateway/config.hpp"
+#include "gateway/internal/answers.hpp"
+#include "gateway/internal/feed_hub.hpp"
+#include "gateway/internal/http.hpp"
+#include "gateway/internal/limits.hpp"
+#include "gateway/internal/reader_pool.hpp"
+#include "gateway/ports.hpp"
+
+namespace rowcall::gateway::internal {
+
+class stream;
+class static_files;
+class server;
+
+struct api_counters {
+  std::uint64_t commands = 0, commands_refused = 0, updates_streamed = 0, signals = 0, streams_opened = 0,
+                tokens_refused = 0, rate_limited = 0, streams_left = 0;
+};
+
+/// What the handlers share. All of the io thread, but for `on_io` and the pool.
+struct context {
+  const gateway_config& config;
+  gateway_ports& ports;
+  /// Runs a function on the io thread. Thread-safe.
+  std::function<void(std::function<void()>)> on_io;
+  std::shared_ptr<key_ring> keys;
+  std::unique_ptr<reader_pool> readers;
+  std::unique_ptr<feed_hub> feeds;
+  std::unordered_set<stream*> streams;
+  std::unordered_map<std::string, std::size_t> streams_of_user;
+  rate_limit command_rate{config.commands_per_s, config.commands_burst};
+  rate_limit read_rate{config.reads_per_s, config.reads_burst};
+  rate_limit signal_rate{config.signals_per_s, config.signals_burst};
+  rate_limit login_rate{config.logins_per_s, config.logins_burst};
+  api_counters counters;
+  engine::json::parser parser;
+  std::shared_ptr<server> http;  ///< for its counters
+  std::string gateway_id;        ///< of this process: tells its own signals when they come back
+  bool is_database_there = false;
+  bool is_draining = false;
+
+  /// Reads on a reader thread, then continues on the io thread; false when too many reads wait. `then` (and with it
+  /// what it holds: exchanges, streams) is only ever called and destroyed on the io thread.
+  template <class Work, class Then>
+  bool read(Work work, Then then) {
+    auto held = std::make_shared<std::optional<Then>>(std::move(then));
+    auto post_back = on_io;
+    return readers->post(
+        [work = std::move(work), held, post_back = std::move(post_back)](reader_stores& stores) mutable {
+          auto outcome = std::make_shared<decltype(work(stores))>(work(stores));
+          // Moved, so that the last reference ends there and not here.
+          post_back([held = std::move(held), outcome = std::move(outcome)] {
+            auto go_on = std::move(*held);
+            held->reset();
+            (*go_on)(std::move(*outcome));
+          });
+        });
+  }
+};
+
+/// Runs with who is asking; answers 401 (or 403 for a page of elsewhere) by itself otherwise.
+std::optional<identity> identify(context& c, exchange& e);
+
+using handler = std::function<void(context&, const exchange_ptr&)>;
+
+/// 503 for a full reader queue.
+inline http_answer too_busy() { return problem_later(503, "busy", "too many reads are waiting; try again", 1); }
+
+}  // namespace rowcall::gateway::internal

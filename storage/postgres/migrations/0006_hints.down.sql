@@ -1,0 +1,1 @@
+DROP FUNCTION rowcall.refuse_turn();

@@ -1,0 +1,1 @@
+SELECT rowcall.epoch_us(now())

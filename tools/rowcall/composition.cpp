@@ -1,0 +1,20 @@
+#include "tools/rowcall/composition.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "tools/rowcall/service_notice.hpp"
+
+namespace rowcall::tools {
+
+engine::result<void> await_database(const global_options& global, stop_signal& stop) {
+  constexpr milliseconds wait_max{2'000};
+  for (milliseconds wait{100};; wait = std::min(wait * 2, wait_max)) {
+    auto checked = check_database(global.connection);
+    if (checked || checked.error().code != engine::errc::unavailable) return checked;
+    spdlog::warn("{} Trying again.", checked.error().message);
+    tell_service_manager("STATUS=waiting for the database");
+    if (stop.wait_for(wait)) return {};
+  }
+}
+
+}  // namespace rowcall::tools
