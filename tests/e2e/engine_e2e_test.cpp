@@ -63,7 +63,9 @@ TEST_F(engine_e2e_test, a_notice_carries_the_updates_up_to_the_size_that_was_set
   const std::lock_guard lock(mutex);
   EXPECT_EQ(updates_by_seq[2], 0u);
   // Both may have been served by one turn: then its one notice was too large.
-  if (updates_by_seq.count(1) > 0) EXPECT_EQ(updates_by_seq[1], 1u);
+  if (updates_by_seq.count(1) > 0) {
+    EXPECT_EQ(updates_by_seq[1], 1u);
+  }
 }
 
 TEST_F(engine_e2e_test, a_plain_insert_is_processed_within_two_seconds_without_any_wake) {
