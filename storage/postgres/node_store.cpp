@@ -55,7 +55,7 @@ class node_store final : public engine::node_store {
               {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "sweep_snapshot", "sweep_open",
                "sweep_probe", "sweep_mark", "sweep_summarize", "cleanup_chunk", "admission_put", "admission_judge"},
               // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
-              "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
+              "SET enable_bitmapscan = on; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
 
   result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
     const auto name = [](const std::string& k) -> const std::string& { return k; };

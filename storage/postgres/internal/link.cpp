@@ -67,6 +67,7 @@ link::link(store_config config, std::initializer_list<std::string_view> queries,
   prologue_ =
       "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET synchronous_commit = on;"
       "SET default_transaction_isolation = 'read committed'; SET jit = off; SET plan_cache_mode = force_generic_plan;"
+      "SET enable_seqscan = off; SET enable_bitmapscan = off;"
       "SET statement_timeout = " +
       std::to_string(config_.statement_timeout.count()) +
       "; SET idle_in_transaction_session_timeout = " + std::to_string(config_.transaction_timeout.count()) +
