@@ -391,7 +391,7 @@ class absent_store final : public engine::turn_store {
     if (*is_away_) return engine::fail(engine::errc::connection_lost, "on request");
     return inner_->claim(r);
   }
-  engine::result<void> commit(std::span<const engine::session_writes> w) override { return inner_->commit(w); }
+  engine::result<engine::db_time> commit(std::span<const engine::session_writes> w) override { return inner_->commit(w); }
   void abandon() override { inner_->abandon(); }
 
  private:
@@ -449,6 +449,9 @@ class silent_node_store final : public engine::node_store {
   engine::result<void> sweep(const std::vector<std::string>& k,
                              const std::function<bool(std::span<const engine::pending_session>)>& f) override {
     return inner_->sweep(k, f);
+  }
+  engine::result<void> set_admission(const engine::admission_limits& limits) override {
+    return inner_->set_admission(limits);
   }
   engine::result<engine::cleanup_report> cleanup(const engine::cleanup_request& r) override {
     return inner_->cleanup(r);

@@ -25,7 +25,7 @@ class broken_store : public turn_store {
     request_ = request;
     return inner_->claim(request);
   }
-  result<void> commit(std::span<const session_writes> writes) override { return inner_->commit(writes); }
+  result<db_time> commit(std::span<const session_writes> writes) override { return inner_->commit(writes); }
   void abandon() override { inner_->abandon(); }
 
  protected:
@@ -37,9 +37,9 @@ class broken_store : public turn_store {
 class silent_loss final : public broken_store {
  public:
   using broken_store::broken_store;
-  result<void> commit(std::span<const session_writes> writes) override {
+  result<db_time> commit(std::span<const session_writes> writes) override {
     auto done = inner_->commit(writes);
-    if (!done && (done.error().code == errc::connection_lost || done.error().code == errc::commit_in_doubt)) return {};
+    if (!done && (done.error().code == errc::connection_lost || done.error().code == errc::commit_in_doubt)) return db_time{};
     return done;
   }
 };
@@ -48,7 +48,7 @@ class silent_loss final : public broken_store {
 class blind_retry final : public broken_store {
  public:
   using broken_store::broken_store;
-  result<void> commit(std::span<const session_writes> writes) override {
+  result<db_time> commit(std::span<const session_writes> writes) override {
     auto done = inner_->commit(writes);
     if (done || done.error().code != errc::commit_in_doubt) return done;
     auto fresh = request_;
@@ -73,7 +73,7 @@ class blind_retry final : public broken_store {
 class lost_sends final : public broken_store {
  public:
   using broken_store::broken_store;
-  result<void> commit(std::span<const session_writes> writes) override {
+  result<db_time> commit(std::span<const session_writes> writes) override {
     std::vector<session_writes> kept(writes.begin(), writes.end());
     if (has_lost_)
       for (auto& w : kept) w.sends.clear();
