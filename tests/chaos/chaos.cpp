@@ -32,7 +32,9 @@ constexpr auto recovery_deadline = 30s;
 constexpr auto drain_deadline = 30s;
 constexpr auto silence_max = 90s;  ///< of the conductor itself: beyond it, it hangs
 constexpr std::size_t disk_bytes = std::size_t{4} << 30;
-constexpr milliseconds wake_pace{400};  ///< a probe faster than this was hardly found by sweeps, two in a row even less
+/// A probe faster than this part of the sweep's interval was served by wakes, when it began as the one before was served: a
+/// deaf engine's last receipt comes with its sweep, so its next one takes a whole interval.
+constexpr double wake_pace = 0.8;
 constexpr milliseconds several_bound{3'000};
 
 double ms(steady::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
@@ -241,7 +243,7 @@ class conductor {
       const auto begin = steady::now();
       const auto served = prober_->probe(deadline);
       if (!served) return note(what, bound, std::nullopt, since);
-      if (*served - begin > wake_pace)
+      if (*served - begin > wake_pace * site_options{}.sweep_interval)
         first.reset();
       else if (first)
         return note(what, bound, first, since);
