@@ -272,6 +272,7 @@ class conductor {
     h.submits.insert(h.submits.end(), prober_->submits().begin(), prober_->submits().end());
     dog_->move_on("reading the database");
     read_database(as_conductor(site_->direct_database()), h);
+    given_up_ = given_up(as_conductor(site_->direct_database()));
     dog_->move_on("the followers' end");
     // They poll every second; what they miss for good is the checker's business.
     static_cast<void>(support::eventually(10s, [&] { return has_all(h); }));
@@ -296,9 +297,7 @@ class conductor {
   void judge(const checker::history& h) {
     for (const auto& v : checker::check(h))
       report_.violations.push_back(std::string(checker::to_string(v.broken)) + ": " + v.text);
-    for (const auto& [session, log] : h.logs)
-      for (const auto seq : log.dead)
-        report_.violations.push_back("an innocent command was given up: " + session + "/" + std::to_string(seq));
+    for (auto& letter : given_up_) report_.violations.push_back("an innocent command was given up: " + letter);
     report_.submits = h.submits.size();
     for (const auto& s : h.submits) {
       report_.acknowledged += s.result == checker::outcome::acknowledged ? 1 : 0;
@@ -316,6 +315,7 @@ class conductor {
   std::unique_ptr<watchdog> dog_;
   std::optional<prober> prober_;
   std::optional<audience> audience_;
+  std::vector<std::string> given_up_;
 };
 
 }  // namespace
