@@ -38,9 +38,10 @@ session_actor actor_of(self_pointer self, const engine::directory::taken& t) {
   auto& st = self->state;
   if (st.actors.size() <= t.index) st.actors.resize(t.index + 1);
   auto& actor = st.actors[t.index];
-  if (!actor)
-    actor =
-        self->spawn<caf::lazy_init>(session, t.session, st.config.modules->find(t.session.kind()), st.config.session);
+  if (!actor) {
+    actor = self->spawn<caf::lazy_init>(session, t.session, st.config.modules->find(t.session.kind()), st.config.session);
+    ++st.config.counters->session_actors;
+  }
   return actor;
 }
 
@@ -49,6 +50,7 @@ void release(self_pointer self, engine::directory::slot slot) {
   if (slot < st.actors.size() && st.actors[slot]) {
     self->send_exit(st.actors[slot], caf::exit_reason::user_shutdown);
     st.actors[slot] = session_actor{};
+    --st.config.counters->session_actors;
   }
 }
 

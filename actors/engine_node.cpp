@@ -25,6 +25,9 @@ class steady_clock final : public engine::clock {
   }
 };
 
+/// A heartbeat may wait this long for its answer before the node says that it is not ready.
+constexpr milliseconds silence_min{3'000};
+
 /// The scheduler's defaults poll (a quarter of a core at 100 messages/s) and let a busy actor starve the rest.
 void configure(caf::actor_system_config& cfg, int threads) {
   cfg.set("scheduler.policy", caf::atom("sharing"));
@@ -43,6 +46,8 @@ engine::result<void> validate(const node_config& c) {
   if (c.sweep_interval < milliseconds{10}) return wrong("the sweep interval must be at least 10 ms");
   if (c.heartbeat_interval < milliseconds{10}) return wrong("the heartbeat interval must be at least 10 ms");
   if (c.dead_after < 2 * c.heartbeat_interval) return wrong("dead-after must be at least two heartbeat intervals");
+  if (c.admission.session_pending_max < 0 || c.admission.pending_max < 0)
+    return wrong("the limits of pending commands must be 0 (none) or more");
   if (c.session.retry.attempts_max < 1) return wrong("the maximum of attempts must be at least 1");
   if (c.session.snapshot_interval_updates < 1) return wrong("the snapshot interval must be at least 1 update");
   return {};
@@ -115,6 +120,7 @@ struct engine_node::impl {
       w.reconnect_wait_max = config.reconnect_wait_max;
       w.decide_timeout = config.decide_timeout;
       w.bus = ports.bus;
+      w.clock = ports.clock;
       w.counters = &counters;
       w.log = ports.log;
       std::shared_ptr<engine::turn_store> store = ports.make_turn_store();
@@ -131,6 +137,7 @@ struct engine_node::impl {
     n.heartbeat_interval = config.heartbeat_interval;
     n.dead_after = config.dead_after;
     n.reconnect_wait_max = config.reconnect_wait_max;
+    n.admission = config.admission;
     n.retention = config.retention;
     n.retention_interval = config.retention_interval;
     n.retention_chunk_rows = config.retention_chunk_rows;
@@ -202,7 +209,18 @@ engine_node::engine_node(node_config config, node_ports ports)
 engine_node::~engine_node() { impl_->stop(milliseconds{0}); }
 void engine_node::start() { impl_->start(); }
 bool engine_node::stop(milliseconds timeout) { return impl_->stop(timeout); }
-bool engine_node::is_ready() const { return impl_->is_joined && impl_->counters.is_store_connected; }
+bool engine_node::is_ready() const { return why_not_ready().empty(); }
+std::string engine_node::why_not_ready() const {
+  const auto& i = *impl_;
+  if (!i.is_joined) return "PostgreSQL has not been reached yet";
+  if (!i.counters.is_store_connected) return "PostgreSQL can not be reached";
+  // Not the same as a lost connection: a server that is stopped, or a network that swallows, keeps it open.
+  const std::chrono::nanoseconds since{i.ports.clock->now().time_since_epoch().count() -
+                                       i.counters.store_answered_at_ns};
+  if (since > std::max<std::chrono::nanoseconds>(silence_min, 4 * i.config.dead_after))
+    return "PostgreSQL has not answered for " + std::to_string(since / milliseconds{1}) + " ms";
+  return {};
+}
 const metrics& engine_node::counters() const { return impl_->counters; }
 const std::string& engine_node::name() const { return impl_->config.node; }
 

@@ -27,6 +27,7 @@ struct node_config {
   std::chrono::milliseconds reconnect_wait{50};       ///< after a lost store connection; doubled up to the maximum
   std::chrono::milliseconds reconnect_wait_max{1'000};
   std::chrono::milliseconds decide_timeout{30'000};   ///< of the actors of one turn together
+  engine::admission_limits admission;                 ///< of the whole database: the engine that joins last decides
   std::chrono::seconds retention{0};                  ///< 0 = keep everything
   std::chrono::milliseconds retention_interval{10'000};
   std::size_t retention_chunk_rows = 2'000;
@@ -63,8 +64,10 @@ class engine_node {
   void start();
   /// No new turns; the open ones are finished, at most for `timeout`; then leaves. True when all ended in time.
   bool stop(std::chrono::milliseconds timeout);
-  /// Joined, and the store was reachable at the last attempt.
+  /// Joined, the store was reachable at the last attempt, and it has answered lately. Thread-safe.
   bool is_ready() const;
+  /// Why it is not; empty when it is. Thread-safe.
+  std::string why_not_ready() const;
   const metrics& counters() const;
   const std::string& name() const;
 

@@ -12,8 +12,27 @@ void failed(self_pointer self, std::string_view what, const engine::error& why) 
   auto& st = self->state;
   st.wait = std::min(std::max(st.wait * 2, milliseconds{50}), st.config.reconnect_wait_max);
   st.config.counters->is_store_connected = false;
+  if (engine::is_transient(why.code)) {
+    ++st.config.counters->store_failures;
+    st.is_store_away = true;
+  }
+  auto event = std::string(what) + "_failed";
+  std::replace(event.begin(), event.end(), ' ', '_');
   st.config.log(engine::log_level::warning,
-                std::string(what) + " failed (" + std::string(engine::to_string(why.code)) + "): " + why.message);
+                std::string(what) + " failed (" + std::string(engine::to_string(why.code)) + "): " + why.message,
+                {event, {}, {}, {}});
+}
+
+/// The store has answered.
+void answered(self_pointer self) {
+  auto& st = self->state;
+  auto& counters = *st.config.counters;
+  counters.is_store_connected = true;
+  counters.store_answered_at_ns = st.config.clock->now().time_since_epoch().count();
+  if (st.is_store_away) {
+    st.is_store_away = false;
+    ++counters.store_reconnects;
+  }
 }
 
 /// Tells the directory which shards are this node's, when the nodes alive have changed.
@@ -43,7 +62,8 @@ void update_preference(self_pointer self, const std::vector<engine::node_info>& 
   for (const auto& n : nodes)
     if (leader.empty() || n.node < leader) leader = n.node;
   st.leads_retention = leader == st.config.node;
-  st.config.log(engine::log_level::info, std::to_string(nodes.size()) + " node(s) alive");
+  st.config.log(engine::log_level::info, std::to_string(nodes.size()) + " node(s) alive",
+                {"nodes_changed", {}, {}, {}});
   self->send(st.directory, shard_preference_ptr{std::move(preference)});
   st.sweep_is_due = true;
 }
@@ -54,6 +74,11 @@ bool heartbeat(self_pointer self) {
     if (auto joined = st.store->join(st.config.node, st.config.kinds); !joined) {
       failed(self, "joining", joined.error());
       return false;
+    }
+    // Not being allowed to is no reason not to serve.
+    if (auto set = st.store->set_admission(st.config.admission); !set) {
+      failed(self, "setting the admission limits", set.error());
+      if (engine::is_transient(set.error().code)) return false;
     }
     st.is_joined = true;
     st.config.is_joined->store(true);
@@ -69,7 +94,9 @@ bool heartbeat(self_pointer self) {
   auto nodes = st.store->heartbeat(st.config.node, rates, st.config.dead_after);
   if (!nodes) {
     failed(self, "heartbeat", nodes.error());
-    // The row is gone (a restored backup, a schema made anew): without it no sweep would ever run again.
+    // Nothing that this process knows can be relied on: it ends, and is started anew.
+    if (nodes.error().code == engine::errc::superseded) self->quit(caf::exit_reason::unhandled_exception);
+    // The row is gone (a schema made anew): without it no sweep would ever run again.
     if (nodes.error().code == engine::errc::not_found) {
       st.is_joined = false;
       st.config.is_joined->store(false);
@@ -83,7 +110,7 @@ bool heartbeat(self_pointer self) {
     st.wait = milliseconds{0};
     st.sweep_is_due = true;
   }
-  st.config.counters->is_store_connected = true;
+  answered(self);
   update_preference(self, *nodes);
   return true;
 }
@@ -95,6 +122,7 @@ bool sweep(self_pointer self) {
   auto swept = st.store->sweep(st.config.kinds, [&](std::span<const engine::pending_session> found) {
     auto finding = std::make_shared<sweep_finding>();
     finding->sessions.assign(found.begin(), found.end());
+    answered(self);
     self->send(st.directory, sweep_finding_ptr{std::move(finding)});
     is_complete = st.config.counters->sessions_ready.load() < ready_max;
     return is_complete;
@@ -108,11 +136,34 @@ bool sweep(self_pointer self) {
   return true;
 }
 
+void count(metrics& counters, const engine::cleanup_report& cleaned) {
+  ++counters.retention_chunks;
+  counters.retention_commands += static_cast<std::uint64_t>(cleaned.commands);
+  counters.retention_updates += static_cast<std::uint64_t>(cleaned.updates);
+  counters.retention_snapshots += static_cast<std::uint64_t>(cleaned.snapshots);
+  counters.retention_domain_rows += static_cast<std::uint64_t>(cleaned.domain_rows);
+}
+
+/// One chunk of the retention. True when there is more to delete.
+bool clean(self_pointer self) {
+  auto& st = self->state;
+  auto cleaned = st.store->cleanup({st.config.retention, st.config.retention_chunk_rows});
+  const bool is_more = cleaned && cleaned->more;
+  st.next_retention = st.config.clock->now() + (is_more ? milliseconds{0} : st.config.retention_interval);
+  if (!cleaned) {
+    // Two nodes may take themselves for the one whose task it is, for a moment.
+    if (cleaned.error().code != engine::errc::busy) failed(self, "retention", cleaned.error());
+    return false;
+  }
+  count(*st.config.counters, *cleaned);
+  return is_more;
+}
+
 void tick(self_pointer self) {
   auto& st = self->state;
   if (st.has_left) return;
   const auto now = st.config.clock->now();
-  bool is_well = true;
+  bool is_well = true, is_more_to_clean = false;
   if (now >= st.next_heartbeat || !st.is_joined) {
     is_well = heartbeat(self);
     st.next_heartbeat = now + st.config.heartbeat_interval;
@@ -124,12 +175,13 @@ void tick(self_pointer self) {
     st.next_sweep = st.config.clock->now() + st.config.sweep_interval;
   }
   if (is_well && st.config.retention.count() > 0 && st.leads_retention && now >= st.next_retention) {
-    auto cleaned = st.store->cleanup({st.config.retention, st.config.retention_chunk_rows});
-    if (!cleaned) failed(self, "retention", cleaned.error());
-    const bool is_more = cleaned && cleaned->more;
-    st.next_retention = st.config.clock->now() + (is_more ? milliseconds{0} : st.config.retention_interval);
+    is_more_to_clean = clean(self);
   }
-  const auto wait = is_well ? std::min(st.config.heartbeat_interval, st.config.sweep_interval) : st.wait;
+  // While there is something to delete the next chunk comes after a pause as long as the last one took: at most half of one
+  // connection's time, and no bound on the rows a second but PostgreSQL's.
+  auto wait = is_well ? std::min(st.config.heartbeat_interval, st.config.sweep_interval) : st.wait;
+  if (is_more_to_clean)
+    wait = std::min(wait, std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(st.config.clock->now() - now)));
   self->delayed_send(self, wait, node_tick{});
 }
 

@@ -36,6 +36,7 @@ struct node_actor_config {
   std::chrono::milliseconds heartbeat_interval{250};
   std::chrono::milliseconds dead_after{750};
   std::chrono::milliseconds reconnect_wait_max{1'000};
+  engine::admission_limits admission;
   std::chrono::seconds retention{0};
   std::chrono::milliseconds retention_interval{10'000};
   std::size_t retention_chunk_rows = 2'000;
@@ -63,6 +64,7 @@ struct node_state {
   std::vector<std::string> alive;  ///< "node kind,kind", sorted: to notice a change
   engine::clock::time_point next_heartbeat{}, next_sweep{}, next_retention{};
   std::chrono::milliseconds wait{0};  ///< after an error
+  bool is_store_away = false;
   std::uint64_t turns_reported = 0, commands_reported = 0;
   engine::clock::time_point reported_at{};
   bool leads_retention = false;

@@ -10,6 +10,7 @@
 #include <caf/all.hpp>
 
 #include "engine/directory.hpp"
+#include "engine/ports.hpp"
 #include "engine/session.hpp"
 #include "engine/turn.hpp"
 
@@ -70,6 +71,9 @@ struct turn {
   std::vector<engine::shard_index> shards_lost;  ///< found to have been another node's
   std::vector<engine::session::outcome> outcomes;  ///< parallel; only where a decide_request was sent
   std::optional<std::string> forced_error;  ///< isolated: the command could not be committed for this reason
+  struct {
+    engine::clock::time_point started, claimed, decided, committed;
+  } at;  ///< for the metrics
   std::atomic<std::size_t> undecided = 0;
   std::function<void(const turn_ptr&)> on_decided;  ///< called by the last one to decide
 };

@@ -40,6 +40,7 @@ void rest(self_pointer self) {
 /// Sends the report; the worker is free with it, or rests first.
 void report(self_pointer self, turn_report_ptr r, bool rests) {
   auto& st = self->state;
+  st.config.counters->turn_busy_us += microseconds_of(st.config.clock->now() - r->turn->at.started);
   st.open.reset();
   // Breaks the cycle turn -> worker -> turn; an overdue actor that still decides needs it until then.
   if (r->turn->undecided.load(std::memory_order_acquire) == 0) r->turn->on_decided = nullptr;
@@ -64,18 +65,30 @@ void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
   auto& st = self->state;
   st.store->abandon();
   forget_all(self, *t);
-  const bool is_transient = engine::is_transient(why.code);
-  const bool is_connection = why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
+  // Superseded: the node actor ends the process. The work is not to blame.
+  const bool is_superseded = why.code == engine::errc::superseded;
+  const bool is_transient = engine::is_transient(why.code) || is_superseded;
+  const bool is_connection = is_superseded || why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
                              why.code == engine::errc::unavailable || why.code == engine::errc::timed_out;
   auto& counters = *st.config.counters;
   ++counters.turns_aborted;
   if (why.code == engine::errc::fenced) ++counters.turns_fenced;
   if (is_connection) {
-    ++counters.store_reconnects;
+    ++counters.store_failures;
     counters.is_store_connected = false;
+    st.is_store_away = true;
   }
+  engine::log_fields about{"turn_aborted", {}, {}, {}};
+  if (t->work.sessions.size() == 1) {
+    about.session = t->work.sessions.front().session.str();
+    if (!t->claim.sessions.empty() && !t->claim.sessions.front().commands.empty())
+      about.command = t->claim.sessions.front().commands.front().seq;
+  }
+  if (why.quotes_data) about.detail = why.message;
   st.config.log(is_connection ? engine::log_level::warning : engine::log_level::error,
-                "turn aborted (" + std::string(engine::to_string(why.code)) + "): " + why.message);
+                "turn aborted (" + std::string(engine::to_string(why.code)) + ")" +
+                    (why.quotes_data ? std::string(": a row was refused") : ": " + why.message),
+                about);
   auto r = std::make_shared<turn_report>();
   r->turn = t;
   r->shards_lost = t->shards_lost;
@@ -97,6 +110,45 @@ engine::update_notice notice_of(engine::session_writes& w, engine::db_time commi
   n.updates = std::move(w.updates);
   for (auto& u : n.updates) u.created_at = committed_at;
   return n;
+}
+
+/// What a turn that wrote something adds to the histograms. `now` is the transaction's time.
+void observe_turn(metrics& counters, const turn& t, const std::vector<engine::session_writes>& writes,
+                  engine::db_time now) {
+  duration_histogram::tally waited;
+  std::uint64_t commands = 0;
+  std::size_t position = 0;
+  for (const auto& w : writes) {
+    while (t.work.sessions[position].session != w.session) ++position;  // the writes are in the order of the sessions
+    for (const auto& c : t.claim.sessions[position].commands) {
+      if (c.seq > w.after.command) break;
+      waited.observe(microseconds_of(now - c.created_at));
+      ++commands;
+    }
+  }
+  counters.submit_to_claim.add(waited);
+  counters.turn_commands.observe(commands);
+  counters.turn_sessions.observe(writes.size());
+  counters.claim.observe(microseconds_of(t.at.claimed - t.at.started));
+  counters.decide.observe(microseconds_of(t.at.decided - t.at.claimed));
+  counters.claim_to_commit.observe(microseconds_of(t.at.committed - t.at.claimed));
+}
+
+/// One line for every command that failed.
+void report_failures(const turn_worker_config& config, const std::vector<engine::session_writes>& writes) {
+  for (const auto& w : writes) {
+    for (const auto& d : w.dead_letters)
+      config.log(engine::log_level::error,
+                 "a command of type " + d.command.type + " was given up after " + std::to_string(d.attempts) +
+                     " attempt(s): see `rowcall dead show`",
+                 {"command_parked", w.session.str(), d.command.seq, "error: " + d.error + "; data: " + d.command.data});
+    // An armed row is an attempt that is still to be made.
+    if (w.retry == engine::session_writes::retry_change::put && w.retry_put && w.retry_put->armed_by.empty())
+      config.log(engine::log_level::warning,
+                 "a command failed, attempt " + std::to_string(w.retry_put->attempts) + "; again in " +
+                     std::to_string(w.retry_put->wait.count()) + " ms",
+                 {"command_failed", w.session.str(), w.retry_put->command, "error: " + w.retry_put->last_error});
+  }
 }
 
 void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_writes> writes,
@@ -128,8 +180,9 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
           self->send(t->actors[i], forget_request{});
           if (claim.image) {  // fresh from the database, and still not usable: leave it alone for a while
             st.config.log(engine::log_level::error,
-                          t->work.sessions[i].session.str() + ": " +
-                              (o.load_error.empty() ? "the command log has a gap" : o.load_error));
+                          o.load_error.empty() ? "the command log has a gap: the session is left alone"
+                                               : "the session's log can not be folded: it is left alone",
+                          {"session_unusable", t->work.sessions[i].session.str(), {}, o.load_error});
             f.retry_in = unusable_wait;
           } else {
             f.kind = finished::status::aborted;
@@ -140,7 +193,8 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
           f.retry_in = o.retry_in;
           f.isolate_next = o.needs_isolation;
           if (!o.snapshot_error.empty())
-            st.config.log(engine::log_level::error, t->work.sessions[i].session.str() + ": " + o.snapshot_error);
+            st.config.log(engine::log_level::error, "the module's snapshot can not be read back: none is stored",
+                          {"snapshot_failed", t->work.sessions[i].session.str(), {}, o.snapshot_error});
         }
         break;
     }
@@ -159,8 +213,17 @@ void conclude(self_pointer self, const turn_ptr& t, std::vector<engine::session_
   if (writes.empty()) ++counters.turns_empty;
   counters.shards_taken_over += t->shards_lost.size();
   counters.is_store_connected = true;
+  counters.store_answered_at_ns.store(t->at.committed.time_since_epoch().count(), std::memory_order_relaxed);
   // Only now, after COMMIT: whoever hears of an update finds it in the log.
-  if (!notices.empty()) st.config.bus->publish(notices);
+  if (!notices.empty()) {
+    st.config.bus->publish(notices);
+    counters.commit_to_notify.observe(microseconds_of(st.config.clock->now() - t->at.committed));
+  }
+  // Behind the publishing: a follower does not wait for it.
+  if (!writes.empty()) {
+    observe_turn(counters, *t, writes, committed_at);
+    report_failures(st.config, writes);
+  }
   report(self, std::move(r), false);
 }
 
@@ -209,6 +272,7 @@ void correct(self_pointer self, const turn_ptr& t) {
 
 void commit(self_pointer self, const turn_ptr& t) {
   auto& st = self->state;
+  t->at.decided = st.config.clock->now();
   std::vector<engine::session_writes> writes;
   for (std::size_t i = 0; i < t->work.sessions.size(); ++i)
     if (has_work(t->claim.sessions[i]) && t->outcomes[i].kind == engine::session::outcome::status::decided &&
@@ -217,9 +281,11 @@ void commit(self_pointer self, const turn_ptr& t) {
   if (writes.empty()) {
     if (t->claim.is_unverified) return correct(self, t);
     st.store->abandon();
+    t->at.committed = t->at.decided;
     return conclude(self, t, {}, {});
   }
   auto committed = st.store->commit(writes);
+  t->at.committed = st.config.clock->now();
   if (committed) return conclude(self, t, std::move(writes), *committed);
 
   if (t->claim.is_unverified && committed.error().code == engine::errc::serialization_failure) return correct(self, t);
@@ -253,7 +319,13 @@ void decide(self_pointer self, const turn_ptr& t) {
 void run(self_pointer self, const turn_ptr& t) {
   auto& st = self->state;
   st.open = t;
+  t->at.started = st.config.clock->now();
   if (auto claimed = claim(self, *t); !claimed) return abort(self, t, claimed.error());
+  t->at.claimed = st.config.clock->now();
+  if (st.is_store_away) {
+    st.is_store_away = false;
+    ++st.config.counters->store_reconnects;
+  }
   decide(self, t);
 }
 
@@ -262,6 +334,7 @@ void run(self_pointer self, const turn_ptr& t) {
 turn_worker_actor::behavior_type turn_worker(turn_worker_actor::stateful_pointer<turn_worker_state> self,
                                              turn_worker_config config, std::shared_ptr<engine::turn_store> store,
                                              turn_listener directory) {
+  ROWCALL_ASSERT(config.clock && config.counters);
   self->state.config = std::move(config);
   self->state.store = std::move(store);
   self->state.directory = std::move(directory);

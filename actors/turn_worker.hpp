@@ -46,6 +46,7 @@ struct turn_worker_config {
   std::chrono::milliseconds reconnect_wait_max{1'000};
   std::chrono::milliseconds decide_timeout{30'000};
   engine::bus* bus = nullptr;
+  std::shared_ptr<const engine::clock> clock;
   metrics* counters = nullptr;
   engine::log_sink log;
 };
@@ -64,6 +65,7 @@ struct turn_worker_state {
   turn_worker_config config;
   turn_ptr open;  ///< claimed and not ended
   std::chrono::milliseconds rest{0};
+  bool is_store_away = false;
 };
 
 turn_worker_actor::behavior_type turn_worker(turn_worker_actor::stateful_pointer<turn_worker_state> self,

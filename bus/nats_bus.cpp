@@ -6,9 +6,11 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <thread>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "bus/internal/callback_gate.hpp"
 #include "bus/internal/nats_connection.hpp"
@@ -107,6 +109,7 @@ struct registry {
 struct delivery {
   std::shared_ptr<registry> shared;
   std::shared_ptr<topic> to;
+  natsSubscription* subscription = nullptr;  ///< its own: the topic may have that of a later connection
 
   static void message(natsConnection*, natsSubscription*, natsMsg* msg, void* closure) {
     const std::unique_ptr<natsMsg, void (*)(natsMsg*)> owned{msg, natsMsg_Destroy};
@@ -142,7 +145,7 @@ struct delivery {
     natsSubscription* oldest = nullptr;
     {
       const std::lock_guard lock{shared->deliveries_mutex};
-      shared->completed.push_back(d->to->subscription);
+      shared->completed.push_back(d->subscription);
       if (shared->completed.size() > completed_kept_max) {
         oldest = shared->completed.front();
         shared->completed.pop_front();
@@ -164,11 +167,15 @@ class nats_bus final : public engine::bus {
   }
 
   engine::result<void> start() {
-    auto opened = nats_connection::open(config_, internal::send_mode::asap,
-                                        {[this] { signal(is_connected_signal_); }, [this] { overflowed(); }});
+    auto opened = open_latency();
     if (!opened) return tl::make_unexpected(std::move(opened.error()));
-    latency_ = *std::move(opened);
-    if (latency_->is_connected()) ++shared_->counters.connects;
+    if (*opened) {
+      ++shared_->counters.connects;
+      opened_.push_back(*std::move(opened));
+      latency_ = opened_.back().get();
+    } else {
+      is_lost_ = true;
+    }
     dispatcher_ = std::thread{[this] { dispatch(); }};
     return {};
   }
@@ -188,7 +195,8 @@ class nats_bus final : public engine::bus {
     }
     for (const auto& t : topics) t->end();
     burst_.reset();
-    latency_.reset();
+    latency_ = nullptr;
+    opened_.clear();
     std::unique_lock lock{shared_->deliveries_mutex};
     shared_->deliveries_changed.wait_for(lock, callbacks_wait_max, [&] { return shared_->deliveries_open == 0; });
     for (auto* s : std::exchange(shared_->completed, {})) natsSubscription_Destroy(s);
@@ -223,7 +231,7 @@ class nats_bus final : public engine::bus {
       const std::lock_guard lock{shared_->mutex};
       if (!shared_->wakes) {
         shared_->wakes = std::make_shared<topic>(std::nullopt);
-        subscribe(shared_->wakes, shared_->wake_prefix + "*", wakes_pending_max, wakes_pending_bytes_max);
+        subscribe(shared_->wakes);
       }
       shared_->wakes->wakes.add(gate);
     }
@@ -246,7 +254,7 @@ class nats_bus final : public engine::bus {
       auto& t = shared_->updates[session];
       if (!t) {
         t = std::make_shared<topic>(session);
-        subscribe(t, shared_->updates_prefix + session.str(), notices_pending_max, notices_pending_bytes_max);
+        subscribe(t);
       }
       t->updates.add(gate);
     }
@@ -280,13 +288,18 @@ class nats_bus final : public engine::bus {
 
   engine::result<void> flush(milliseconds timeout) override {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    if (auto flushed = latency_->flush(timeout); !flushed) return flushed;
+    auto* const latency = latency_.load(std::memory_order_acquire);
+    if (latency == nullptr) return fail(errc::unavailable, "not connected to NATS at " + config_.url);
+    if (auto flushed = latency->flush(timeout); !flushed) return flushed;
     auto* const burst = burst_ready_.load(std::memory_order_acquire);
     if (burst == nullptr || !burst->is_connected()) return {};
     return burst->flush(std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now()));
   }
 
-  bool is_connected() const override { return latency_->is_connected(); }
+  bool is_connected() const override {
+    auto* const latency = latency_.load(std::memory_order_acquire);
+    return latency != nullptr && latency->is_connected();
+  }
 
   nats_counters counters() const {
     const auto& c = shared_->counters;
@@ -302,22 +315,42 @@ class nats_bus final : public engine::bus {
 
   /// The buffered connection is made by the first burst, in the background; until it is there, all go the same way.
   nats_connection& connection_for(std::size_t messages) {
-    if (messages < config_.burst_messages_min) return *latency_;
+    auto& latency = *latency_.load(std::memory_order_acquire);  // connected, or was a moment ago: it stays
+    if (messages < config_.burst_messages_min) return latency;
     auto* const burst = burst_ready_.load(std::memory_order_acquire);
-    if (burst != nullptr) return burst->is_connected() ? *burst : *latency_;
+    if (burst != nullptr) return burst->is_connected() ? *burst : latency;
     if (!is_burst_wanted_.exchange(true)) signal(is_burst_signal_);
-    return *latency_;
+    return latency;
   }
 
-  /// Under the registry's mutex. Without a subscription (out of memory) the readers' polling is what is left.
-  void subscribe(const std::shared_ptr<topic>& t, const std::string& subject, int pending_max, int pending_bytes_max) {
+  engine::result<std::unique_ptr<nats_connection>> open_latency() {
+    return nats_connection::open(
+        config_, internal::send_mode::asap,
+        {[this] { signal(is_connected_signal_); }, [this] { overflowed(); }, [this] { signal(is_lost_); }});
+  }
+
+  /// Under the registry's mutex. As long as there is no connection the next one subscribes.
+  void subscribe(const std::shared_ptr<topic>& t) {
+    auto* const latency = latency_.load(std::memory_order_acquire);
+    if (latency == nullptr) return;
+    if (t->session)
+      subscribe(*latency, t, shared_->updates_prefix + t->session->str(), notices_pending_max, notices_pending_bytes_max);
+    else
+      subscribe(*latency, t, shared_->wake_prefix + "*", wakes_pending_max, wakes_pending_bytes_max);
+  }
+
+  /// Without a subscription (out of memory) the readers' polling is what is left.
+  void subscribe(nats_connection& connection, const std::shared_ptr<topic>& t, const std::string& subject, int pending_max,
+                 int pending_bytes_max) {
     auto closure = std::make_unique<delivery>(delivery{shared_, t});
-    if (natsConnection_Subscribe(&t->subscription, latency_->handle(), subject.c_str(), &delivery::message, closure.get()) !=
+    t->tells_completion = false;
+    if (natsConnection_Subscribe(&t->subscription, connection.handle(), subject.c_str(), &delivery::message, closure.get()) !=
         NATS_OK) {
       t->subscription = nullptr;
       ++shared_->counters.messages_ignored;
       return;
     }
+    closure->subscription = t->subscription;
     auto* const held = closure.release();
     {
       const std::lock_guard lock{shared_->deliveries_mutex};
@@ -349,9 +382,21 @@ class nats_bus final : public engine::bus {
   void dispatch() {
     using steady = std::chrono::steady_clock;
     auto overflow_told_at = steady::now() - overflow_interval_min;
+    auto reopen_at = steady::now();
+    milliseconds reopen_wait{0};
+    std::minstd_rand random{std::random_device{}()};
     std::unique_lock lock{mutex_};
     while (!is_stopping_) {
-      if (is_burst_signal_) {
+      if (is_lost_ && steady::now() >= reopen_at) {
+        is_lost_ = false;
+        lock.unlock();
+        const bool is_open = reopen();
+        lock.lock();
+        reopen_wait = is_open ? milliseconds{0} : std::clamp(reopen_wait * 2, config_.reconnect_wait, config_.reconnect_wait_max);
+        reopen_at = steady::now() + std::chrono::duration_cast<milliseconds>(
+                                        reopen_wait * std::uniform_real_distribution<>{0.5, 1.0}(random));
+        is_lost_ = is_lost_ || !is_open;
+      } else if (is_burst_signal_) {
         is_burst_signal_ = false;
         lock.unlock();
         open_burst();
@@ -378,22 +423,40 @@ class nats_bus final : public engine::bus {
         lock.lock();
       } else if (is_overflow_signal_) {
         changed_.wait_until(lock, overflow_told_at + overflow_interval_min);
+      } else if (is_lost_) {
+        changed_.wait_until(lock, reopen_at);
       } else {
         changed_.wait(lock);
       }
     }
   }
 
+  /// Another connection, with all subscriptions, for the one that could not be made at the start or that nats.c has closed.
+  /// The closed one stays until the end: somebody may be publishing through it at the moment. False: once more, later.
+  bool reopen() {
+    auto opened = open_latency();
+    if (!opened || !*opened) return false;
+    {
+      const std::lock_guard lock{shared_->mutex};
+      opened_.push_back(*std::move(opened));
+      latency_.store(opened_.back().get(), std::memory_order_release);
+      if (shared_->wakes) subscribe(shared_->wakes);
+      for (auto& [session, t] : shared_->updates) subscribe(t);
+    }
+    signal(is_connected_signal_);
+    return true;
+  }
+
   void tell_connected() {
     // The server has to know the subscriptions before anybody looks at the database, or what is committed between the
     // two is seen by neither. Without an answer the next reconnect, or polling, makes up for it.
-    static_cast<void>(latency_->flush(connected_flush_timeout));
+    static_cast<void>(latency_.load()->flush(connected_flush_timeout));
     shared_->call(shared_->connected);
   }
 
   void open_burst() {
-    auto opened = nats_connection::open(config_, internal::send_mode::buffered, {[] {}, [] {}});
-    if (opened) {
+    auto opened = nats_connection::open(config_, internal::send_mode::buffered, {[] {}, [] {}, [] {}});
+    if (opened && *opened) {
       burst_ = *std::move(opened);
       burst_ready_.store(burst_.get(), std::memory_order_release);
     } else {
@@ -403,13 +466,16 @@ class nats_bus final : public engine::bus {
 
   nats_config config_;
   std::shared_ptr<registry> shared_ = std::make_shared<registry>();
-  std::unique_ptr<nats_connection> latency_, burst_;
+  std::vector<std::unique_ptr<nats_connection>> opened_;  ///< the last one is in use; before it, those that nats.c has closed
+  std::atomic<nats_connection*> latency_{nullptr};        ///< the one in use
+  std::unique_ptr<nats_connection> burst_;
   std::atomic<nats_connection*> burst_ready_{nullptr};
   std::atomic<bool> is_burst_wanted_{false};
 
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_stopping_ = false, is_connected_signal_ = false, is_overflow_signal_ = false, is_burst_signal_ = false;
+  bool is_lost_ = false;  ///< there is no connection that nats.c would bring back
   std::vector<std::shared_ptr<connected_gates::gate>> newcomers_;
   std::thread dispatcher_;
 };

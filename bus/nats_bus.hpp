@@ -28,7 +28,7 @@ struct nats_config {
 /// Tries once, connect_timeout at most (a server that is down refuses at once), and returns also when the server is away:
 /// the bus connects, and reconnects for ever, by itself. Every on_connected handler is called on the bus's own thread: on
 /// each connect, after messages had to be dropped because their handlers were too slow, and once when it registers while
-/// connected. A server that refuses the credentials on a reconnect, twice in a row, ends the reconnecting (nats.c's doing).
+/// connected. When nats.c gives a connection up (refused credentials on two reconnects in a row), a new one is opened.
 /// Errors: invalid_argument for an unusable configuration, unavailable when the server refused the credentials.
 engine::result<std::unique_ptr<engine::bus>> connect_nats(nats_config config);
 

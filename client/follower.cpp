@@ -34,7 +34,8 @@ constexpr milliseconds retry_wait_max{2'000};
 
 /// A followed session. Following it again makes a new one; the old one ends.
 struct followed {
-  followed(session_id s, update_seq after) : session(std::move(s)), position(after.value) {}
+  followed(session_id s, update_seq after, std::string i)
+      : session(std::move(s)), position(after.value), incarnation(std::move(i)) {}
 
   const session_id session;
   std::atomic<std::int64_t> position;  ///< written by whoever holds the follower's `work`
@@ -44,6 +45,8 @@ struct followed {
   // Of whoever holds the follower's `work`:
   bool is_behind = false;           ///< it stands in the list of those to be read
   steady::time_point checked_at{};  ///< known to be complete at that time
+  std::string incarnation;          ///< that the position is of; empty: of the one found first
+  std::optional<steady::time_point> ahead_since;  ///< the log has ended before the position since then
 };
 using followed_ptr = std::shared_ptr<followed>;
 
@@ -78,6 +81,7 @@ struct poll_due {
 ///   notice ──► first = position + 1, updates inline ──► delivered
 ///         ├──► last <= position ──► dropped
 ///         └──► otherwise ──► behind ──► pages from the database ──► delivered, or gone ──► snapshot ──► behind
+///   another incarnation of the database ──► every session: gone ──► snapshot ──► behind
 struct follower::impl {
   impl(std::unique_ptr<engine::update_store> s, engine::bus& b, follow_handler h, follower_config c)
       : store(std::move(s)), bus(b), handler(std::move(h)), config(c) {
@@ -104,8 +108,8 @@ struct follower::impl {
 
   // ------------------------------------------------------------ callers
 
-  void follow(const session_id& session, update_seq after) {
-    auto entry = std::make_shared<followed>(session, after);
+  void follow(const session_id& session, update_seq after, const std::string& known) {
+    auto entry = std::make_shared<followed>(session, after, known);
     std::unique_ptr<engine::subscription> ended;  // after the lock: its end waits for a callback that wants the lock
     const std::lock_guard lock{mutex};
     if (const auto old = std::exchange(entries[session], entry)) ended = end(*old);
@@ -133,6 +137,11 @@ struct follower::impl {
     const auto it = entries.find(session);
     if (it == entries.end()) return std::nullopt;
     return update_seq{it->second->position};
+  }
+
+  std::string current_incarnation() const {
+    const std::lock_guard lock{mutex};
+    return incarnation;
   }
 
   // ------------------------------------------------------------ bus threads
@@ -181,7 +190,7 @@ struct follower::impl {
       for (auto& [entry, notice] : taken.notices) take(entry, notice);
       if (taken.check_all) check_all();
       collect_polls();
-      read_some();
+      if (check_incarnation()) read_some();
       tell_live();
     }
   }
@@ -189,7 +198,7 @@ struct follower::impl {
   /// When there is something to do without a message: at once (a time in the past), later, or never.
   std::optional<steady::time_point> next_work_at() const {
     if (!behind.empty()) return retry_at;
-    if (!polls.empty()) return std::max(polls.top().at, retry_at);
+    if (!polls.empty()) return std::max(std::min(polls.top().at, incarnation_due), retry_at);
     return std::nullopt;
   }
 
@@ -210,6 +219,40 @@ struct follower::impl {
     }
   }
 
+  /// Once a poll interval, and after every failure before anything is read again: a restored database breaks connections.
+  /// False: it can not be told at the moment, so nothing is read.
+  bool check_incarnation() {
+    const auto now = steady::now();
+    if (now < incarnation_due || polls.empty()) return true;
+    if (now < retry_at) return false;
+    auto found = store->incarnation();
+    if (!found) {
+      retry_at = steady::now() + retries.next();
+      is_failing = true;
+      return false;
+    }
+    incarnation_due = now + config.poll_interval;
+    if (behind.empty()) {
+      retries.reset();
+      retry_at = {};
+      is_failing = false;
+    }
+    if (*found == incarnation) return true;
+    const bool is_first = incarnation.empty();
+    {
+      const std::lock_guard lock{mutex};
+      incarnation = *std::move(found);
+    }
+    if (!is_first) check_all();
+    return true;
+  }
+
+  /// Its position is of another incarnation. One without any is taken to be of this one.
+  bool is_void(const followed_ptr& entry) {
+    if (entry->incarnation.empty()) entry->incarnation = incarnation;
+    return entry->incarnation != incarnation;
+  }
+
   void take(const followed_ptr& entry, const update_notice& notice) {
     if (entry->is_ended) return;
     if (notice.last.value > entry->position && !take_live(entry, notice)) fall_behind(entry);
@@ -217,6 +260,7 @@ struct follower::impl {
 
   /// False when the notice does not continue what the session has.
   bool take_live(const followed_ptr& entry, const update_notice& notice) {
+    if (is_void(entry)) return false;
     const auto position = entry->position.load();
     if (notice.first.value > position + 1 || notice.last.value <= position || !is_whole(notice)) return false;
     deliver(entry, std::span{notice.updates}.subspan(static_cast<std::size_t>(position + 1 - notice.first.value)));
@@ -283,15 +327,23 @@ struct follower::impl {
       entry->is_behind = false;
       if (!entry->is_ended) chunk.push_back(std::move(entry));
     }
-    if (chunk.empty()) return;
-    const auto read = chunk.size() == 1 ? read_one(chunk[0]) : read_many(chunk);
+    auto voided = std::stable_partition(chunk.begin(), chunk.end(), [this](const auto& entry) { return !is_void(entry); });
+    const std::vector<followed_ptr> restored(voided, chunk.end());
+    chunk.erase(voided, chunk.end());
+    engine::result<void> read;
+    for (const auto& entry : restored)
+      if (read) read = restart(entry);
+    if (read && !chunk.empty()) read = chunk.size() == 1 ? read_one(chunk[0]) : read_many(chunk);
     if (read) {
       retries.reset();
       retry_at = {};
       is_failing = false;
       return;
     }
+    for (const auto& entry : restored)
+      if (is_void(entry)) fall_behind(entry);
     for (const auto& entry : chunk) fall_behind(entry);
+    incarnation_due = {};
     retry_at = steady::now() + retries.next();
     is_failing = true;
   }
@@ -317,6 +369,12 @@ struct follower::impl {
 
   engine::result<void> take_page(const followed_ptr& entry, const engine::update_page& page, std::size_t limit) {
     if (page.gone) return start_anew(entry);
+    if (page.is_ahead) {
+      const auto now = steady::now();
+      if (!entry->ahead_since) entry->ahead_since = now;
+      return now - *entry->ahead_since < config.ahead_wait ? engine::result<void>{} : restart(entry);
+    }
+    entry->ahead_since.reset();
     // A session that was followed anew meanwhile, by a handler, is read by its new entry.
     deliver(entry, page.updates);
     if (page.updates.size() >= limit) {
@@ -342,6 +400,18 @@ struct follower::impl {
     }
     if (handler.on_gone && !entry->is_ended) handler.on_gone(entry->session, *snapshot);
     entry->position = position;
+    fall_behind(entry);
+    return {};
+  }
+
+  /// What was told of the session is void: the last snapshot of what there is now, or the log from its beginning.
+  engine::result<void> restart(const followed_ptr& entry) {
+    auto snapshot = store->snapshot(entry->session);
+    if (!snapshot) return tl::make_unexpected(std::move(snapshot.error()));
+    if (handler.on_gone && !entry->is_ended) handler.on_gone(entry->session, *snapshot);
+    entry->position = *snapshot ? (*snapshot)->seq.value : 0;
+    entry->incarnation = incarnation;
+    entry->ahead_since.reset();
     fall_behind(entry);
     return {};
   }
@@ -372,6 +442,7 @@ struct follower::impl {
   std::condition_variable changed;
   inbox waiting;
   std::unordered_map<session_id, followed_ptr> entries;
+  std::string incarnation;  ///< written by the follower's thread
 
   // Of the follower's thread alone:
   std::deque<followed_ptr> behind;
@@ -379,6 +450,7 @@ struct follower::impl {
   internal::backoff retries{retry_wait_base, retry_wait_max, std::random_device{}()};
   steady::time_point retry_at{};
   bool is_failing = false;
+  steady::time_point incarnation_due{};
   enum class live { unknown, yes, no } told = live::unknown;
 
   std::unique_ptr<engine::subscription> connected;
@@ -391,8 +463,11 @@ follower::follower(std::unique_ptr<engine::update_store> store, engine::bus& bus
 
 follower::~follower() = default;
 
-void follower::follow(const session_id& session, update_seq after) { impl_->follow(session, after); }
+void follower::follow(const session_id& session, update_seq after, const std::string& incarnation) {
+  impl_->follow(session, after, incarnation);
+}
 void follower::unfollow(const session_id& session) { impl_->unfollow(session); }
+std::string follower::incarnation() const { return impl_->current_incarnation(); }
 std::optional<update_seq> follower::position(const session_id& session) const { return impl_->position(session); }
 
 }  // namespace rowcall::client

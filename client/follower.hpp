@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/ports.hpp"
@@ -14,6 +15,8 @@ namespace rowcall::client {
 struct follower_config {
   std::chrono::milliseconds poll_interval{1'000};  ///< the fallback when notices are lost: look at the database
   std::size_t page_updates = 500;                  ///< read at once per session while catching up
+  /// A log that ends before a session's position for this long is another one (a lagging replica catches up by then).
+  std::chrono::milliseconds ahead_wait{10'000};
 };
 
 /// What a follower is told about its sessions. One call at a time, on the follower's thread or on one of
@@ -21,8 +24,9 @@ struct follower_config {
 struct follow_handler {
   /// Contiguous, each seq exactly once, in order.
   std::function<void(const engine::session_id&, std::span<const engine::update_row>)> on_updates;
-  /// Retention removed what comes next: start from this snapshot; updates go on after its seq. Without a handler the
-  /// session is followed from the snapshot silently.
+  /// Start from this snapshot; updates go on after its seq. Either retention removed what comes next, or an older state of
+  /// the database was restored and what was told before is void: the seq may be lower than the last one then, and without
+  /// a snapshot the log is told from its beginning. Without a handler the session is followed from there silently.
   std::function<void(const engine::session_id&, const std::optional<engine::snapshot_row>&)> on_gone;
   /// Connected and caught up (true), or reading is failing at the moment (false).
   std::function<void(bool)> on_live;
@@ -38,10 +42,13 @@ class follower {
   follower(const follower&) = delete;
 
   /// Starts to follow after `after` (0 = from the beginning). Following again moves the position. Thread-safe.
-  void follow(const engine::session_id& session, engine::update_seq after);
+  /// `incarnation`: of the database that `after` was read from (see incarnation()), for whoever remembers it over a restart.
+  void follow(const engine::session_id& session, engine::update_seq after, const std::string& incarnation = {});
   void unfollow(const engine::session_id& session);
   /// Where the session stands; nothing when it is not followed.
   std::optional<engine::update_seq> position(const engine::session_id& session) const;
+  /// The database's incarnation as of the last look; empty before the first. Looked at once a poll interval.
+  std::string incarnation() const;
 
  private:
   struct impl;

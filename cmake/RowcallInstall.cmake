@@ -20,7 +20,8 @@ foreach(program IN ITEMS rowcall rowcall-loadgen)
     install(TARGETS ${program} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
   endif()
 endforeach()
-install(FILES LICENSE rowcall.example.conf DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES LICENSE rowcall.example.conf docs/operations.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(DIRECTORY docs/operations DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 configure_package_config_file(cmake/rowcallConfig.cmake.in "${PROJECT_BINARY_DIR}/rowcallConfig.cmake"
   INSTALL_DESTINATION "${rowcall_package_dir}")

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -60,6 +61,15 @@ struct pending_session {
   command_seq processed;  ///< its last processed command
 };
 
+/// Bounds on pending commands, 0 = none. They hold for all engines and submitters of the database.
+struct admission_limits {
+  /// Of one session. Looked at with every 64th of its commands, so up to 63 more may be pending.
+  std::int64_t session_pending_max = 0;
+  /// Of all sessions together, as the sweeps count them: what is submitted until the next sweep comes on top.
+  std::int64_t pending_max = 0;
+  friend bool operator==(const admission_limits&, const admission_limits&) = default;
+};
+
 struct cleanup_request {
   std::chrono::seconds older_than{0};
   std::size_t chunk_rows = 2000;
@@ -85,8 +95,11 @@ class node_store {
   /// `found` is called once or more; the sweep ends early when it returns false.
   virtual result<void> sweep(const std::vector<std::string>& kinds,
                              const std::function<bool(std::span<const pending_session>)>& found) = 0;
+  /// From now on submits beyond the limits are refused as busy (what a turn sends is not). A sweep that ends opens and
+  /// closes the way in by what it has counted.
+  virtual result<void> set_admission(const admission_limits& limits) = 0;
   /// One chunk of retention: deletes what is processed, older, and below a snapshot; never a session's last update
-  /// or last command.
+  /// or last command. Errors: busy while another process does it.
   virtual result<cleanup_report> cleanup(const cleanup_request& request) = 0;
 };
 
@@ -103,6 +116,7 @@ struct submit_receipt {
   command_seq seq;
   /// The row as the log has it, when the store learned it without a cost; for the wake.
   std::shared_ptr<const command_row> row = nullptr;
+  std::chrono::milliseconds retry_after{0};  ///< busy: an estimate of when there is room again
 };
 
 /// One thread at a time. Blocking.
@@ -123,6 +137,7 @@ struct follow_position {
 struct update_page {
   std::vector<update_row> updates;  ///< contiguous from after + 1; shorter than the limit = the end of the log
   bool gone = false;                ///< retention removed after + 1: take the snapshot
+  bool is_ahead = false;            ///< the log ends before `after`: it is not the one that this position is from
 };
 
 struct receipt {
@@ -141,6 +156,8 @@ class update_store {
   /// The session's last update seq; 0 when it has none.
   virtual result<session_cursor> last(const session_id& session) = 0;
   virtual result<receipt> receipt_of(const session_id& session, command_seq command) = 0;
+  /// Changes when an older state of the database was restored: a seq from before means nothing then.
+  virtual result<std::string> incarnation() = 0;
 };
 
 // ---------------------------------------------------------------- store: operation
@@ -170,6 +187,8 @@ class admin_store {
  public:
   virtual ~admin_store() = default;
   virtual result<status_report> status() = 0;
+  /// Every kind that an engine has ever served, sorted.
+  virtual result<std::vector<std::string>> kinds() = 0;
   /// Newest first; resolved ones only when asked for.
   virtual result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) = 0;
   virtual result<dead_letter> dead_letter_of(const session_id& session, command_seq command) = 0;
@@ -233,7 +252,33 @@ class clock {
 
 enum class log_level { debug, info, warning, error };
 
-/// Where a component reports to the operator. Thread-safe. Never carries a command's data.
-using log_sink = std::function<void(log_level, std::string_view)>;
+/// What a line is about. Views: valid during the call.
+struct log_fields {
+  std::string_view event;    ///< a stable name ("turn_aborted"); a flood of lines with the same one is cut short
+  std::string_view session;  ///< empty: about no session
+  command_seq command;       ///< 0: about no command
+  std::string_view detail;   ///< may quote a command's data: only for an operator who asked for it
+};
+
+/// Where a component reports to the operator. Thread-safe. The text never carries a command's data.
+class log_sink {
+ public:
+  log_sink() = default;  ///< silent
+  /// From void(log_level, text, const log_fields&), or from void(log_level, text) for whom the text is enough.
+  template <std::invocable<log_level, std::string_view, const log_fields&> F>
+  log_sink(F write) : write_(std::move(write)) {}
+  template <std::invocable<log_level, std::string_view> F>
+  log_sink(F write)
+      : write_([write = std::move(write)](log_level level, std::string_view text, const log_fields&) mutable {
+          write(level, text);
+        }) {}
+
+  void operator()(log_level level, std::string_view text, const log_fields& about = {}) const {
+    if (write_) write_(level, text, about);
+  }
+
+ private:
+  std::function<void(log_level, std::string_view, const log_fields&)> write_;
+};
 
 }  // namespace rowcall::engine

@@ -17,6 +17,7 @@ std::string_view to_string(errc code) {
     case errc::not_found: return "not_found";
     case errc::invalid_argument: return "invalid_argument";
     case errc::schema_mismatch: return "schema_mismatch";
+    case errc::superseded: return "superseded";
     case errc::unavailable: return "unavailable";
     case errc::internal: return "internal";
   }

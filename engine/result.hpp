@@ -23,6 +23,7 @@ enum class errc {
   not_found,              ///< no such row
   invalid_argument,       ///< the caller's input is at fault; the message says what
   schema_mismatch,        ///< the database's schema is not the one this binary needs
+  superseded,             ///< the database was restored, or its schema has moved past this process: start anew
   unavailable,            ///< a component is stopped or not connected yet
   internal,               ///< anything else; the message is the server's
 };
@@ -33,6 +34,7 @@ std::string_view to_string(errc code);
 struct error {
   errc code = errc::internal;
   std::string message;  ///< one line for a person, says what to do where that is known
+  bool quotes_data = false;  ///< the message may repeat what a command or a row holds: not for the log
 };
 
 template <class T>

@@ -48,6 +48,13 @@ process_usage usage_of(pid_t pid) {
   return {s.own_s, s.rss_mib};
 }
 
+double peak_rss_mib_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / 1024;
+  throw std::runtime_error("process " + std::to_string(pid) + " has ended");
+}
+
 process_usage usage_of_tree(pid_t pid) {
   stat_line root;
   if (!read_stat(pid, root)) throw std::runtime_error("process " + std::to_string(pid) + " has ended");
@@ -65,7 +72,8 @@ process_usage usage_of_tree(pid_t pid) {
 
 engine_process::engine_process(const std::string& rowcall, const std::string& database_url, const std::string& nats_url,
                                std::vector<std::string> arguments) {
-  std::vector<std::string> argv{rowcall, "--database", database_url, "--nats", nats_url, "--log-level", "warn", "serve"};
+  std::vector<std::string> argv{rowcall,  "--database",  database_url, "--nats",
+                                nats_url, "--log-level", "warn",       "serve"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   pid_ = fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");

@@ -13,6 +13,8 @@ struct process_usage {
   double rss_mib = 0;
 };
 process_usage usage_of(pid_t pid);
+/// The most that was ever resident.
+double peak_rss_mib_of(pid_t pid);
 /// Of the process and its children: a postmaster and its backends (those that have ended count too).
 process_usage usage_of_tree(pid_t pid);
 

@@ -35,6 +35,7 @@ struct nats_connection::state {
   std::mutex mutex;
   std::condition_variable changed;
   bool is_closed = false;
+  std::atomic<bool> is_ending{false};  ///< closed by ourselves
   std::minstd_rand random{std::random_device{}()};  // of the reconnect thread alone
 
   /// Reads the state instead of believing the callback: callbacks come late and several may be under way.
@@ -49,6 +50,7 @@ struct nats_connection::state {
   static void closed(natsConnection*, void* closure) {
     auto& s = *static_cast<state*>(closure);
     s.is_connected = false;
+    if (!s.is_ending) s.events.on_closed();
     const std::lock_guard lock{s.mutex};
     s.is_closed = true;
     s.changed.notify_all();
@@ -98,24 +100,21 @@ engine::result<std::unique_ptr<nats_connection>> nats_connection::open(const nat
 
   auto connection = std::unique_ptr<nats_connection>{new nats_connection{std::move(s)}};
   auto& held = *connection->state_;
-  // Once without "retry": only so does nats.c say that it was the credentials.
-  auto status = natsConnection_Connect(&held.handle, o);
-  if (status == NATS_CONNECTION_AUTH_FAILED || status == NATS_NOT_PERMITTED)
-    return fail(errc::unavailable, "NATS at " + config.url + " refused the credentials");
-  if (status != NATS_OK) {
-    natsOptions_SetRetryOnFailedConnect(o, true, &state::connected, &held);
-    status = natsConnection_Connect(&held.handle, o);
-  }
+  const auto status = natsConnection_Connect(&held.handle, o);
   if (status == NATS_OK) {
     held.refresh(held.handle);
     return connection;
   }
-  if (status == NATS_NOT_YET_CONNECTED) return connection;
-  return fail(errc::invalid_argument, "NATS at " + config.url + ": " + natsStatus_GetText(status));
+  if (status == NATS_CONNECTION_AUTH_FAILED || status == NATS_NOT_PERMITTED)
+    return fail(errc::unavailable, "NATS at " + config.url + " refused the credentials");
+  if (status == NATS_INVALID_ARG)
+    return fail(errc::invalid_argument, "NATS at " + config.url + ": " + natsStatus_GetText(status));
+  return std::unique_ptr<nats_connection>{};
 }
 
 nats_connection::~nats_connection() {
   if (state_->handle == nullptr) return;
+  state_->is_ending = true;
   natsConnection_Close(state_->handle);
   bool is_closed = false;
   {

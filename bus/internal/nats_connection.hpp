@@ -19,14 +19,16 @@ enum class send_mode {
 
 /// Called on nats.c's threads: must be short and must not throw.
 struct connection_events {
-  std::function<void()> on_connected;  ///< the first connect, unless open() made it itself, and every reconnect
+  std::function<void()> on_connected;  ///< every reconnect
   std::function<void()> on_overflow;   ///< a subscription's pending messages reached their bound: some were dropped
+  std::function<void()> on_closed;     ///< nats.c has given up: another connection has to be opened
 };
 
-/// One connection that reconnects for ever, with growing and jittered waits. Thread-safe.
+/// One connection that reconnects, with growing and jittered waits, for as long as nats.c does. Thread-safe.
 class nats_connection {
  public:
-  /// Tries once, for connect_timeout at most, and goes on trying in the background when nobody answers.
+  /// Tries once, for connect_timeout at most. Nothing when nobody answers: nats.c's own retrying of a first connect ends for
+  /// good as soon as somebody accepts the connection and hangs up (a proxy whose server is away), so it is not used.
   /// Errors: invalid_argument (URL), unavailable (credentials refused).
   static engine::result<std::unique_ptr<nats_connection>> open(const nats_config& config, send_mode mode,
                                                                connection_events events);

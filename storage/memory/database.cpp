@@ -12,6 +12,8 @@ namespace {
 /// Where the clock's zero lies in database time: 2020-01-01.
 constexpr db_time epoch{std::chrono::seconds{1'577'836'800}};
 
+constexpr std::chrono::milliseconds busy_retry_after{1'000};
+
 /// A node that was silent for so long counts as dead.
 constexpr std::chrono::seconds dead_heartbeat_age{5};
 
@@ -224,14 +226,14 @@ result<void> database::check(std::span<const session_writes> writes) const {
   for (const auto& w : writes) {
     const auto* s = find(w.session);
     for (const auto& u : w.updates)
-      if ((s != nullptr && s->updates.contains(u.seq)) || !updates.emplace(w.session, u.seq).second)
+      if ((is_fenced_ && s != nullptr && s->updates.contains(u.seq)) || !updates.emplace(w.session, u.seq).second)
         return fail(errc::fenced, "update " + w.session.str() + "/" + std::to_string(u.seq.value) + " is there already");
-    if (w.snapshot && ((s != nullptr && s->snapshots.contains(w.snapshot->seq)) ||
+    if (is_fenced_ && w.snapshot && ((s != nullptr && s->snapshots.contains(w.snapshot->seq)) ||
                        !snapshots.emplace(w.session, w.snapshot->seq).second))
       return fail(errc::fenced, "the snapshot at " + w.session.str() + "/" + std::to_string(w.snapshot->seq.value) +
                                     " is there already");
     for (const auto& p : w.dead_letters)
-      if (letters_.contains({w.session, p.command.seq}) || !letters.emplace(w.session, p.command.seq).second)
+      if ((is_fenced_ && letters_.contains({w.session, p.command.seq})) || !letters.emplace(w.session, p.command.seq).second)
         return fail(errc::fenced, "the dead letter " + where(w.session, p.command.seq) + " is there already");
     for (const auto& r : w.rows) {
       auto key = key_of(r);
@@ -267,7 +269,7 @@ result<db_time> database::commit(turn_id id, std::span<const session_writes> wri
     auto& s = sessions_[w.session];
     for (auto u : w.updates) {
       u.created_at = at;
-      s.updates.emplace(u.seq, std::move(u));
+      if (const auto [at_seq, is_new] = s.updates.try_emplace(u.seq, u); !is_new) s.doubled.push_back(std::move(u));
     }
     for (const auto& r : w.rows) {
       auto& rows = tables_.at(r.table).rows;
@@ -408,6 +410,31 @@ cleanup_report database::cleanup(const cleanup_request& request) {
 
 // ---------------------------------------------------------------- clients
 
+void database::set_admission(const admission_limits& limits) {
+  std::lock_guard lock{mutex_};
+  admission_ = limits;
+  if (limits.pending_max == 0) is_overloaded_ = false;
+}
+
+void database::judge_load() {
+  std::lock_guard lock{mutex_};
+  std::int64_t count = 0;
+  for (const auto& id : pending_) {
+    const auto& s = sessions_.at(id);
+    count += s.last_command().value - s.cursor().command.value;
+  }
+  is_overloaded_ = admission_.pending_max > 0 && count > admission_.pending_max;
+}
+
+/// A session's bound is looked at with every 64th command, as on PostgreSQL, where a look costs an index probe.
+bool database::is_admitted(const session_id& session) const {
+  if (is_overloaded_) return false;
+  const auto* s = find(session);
+  if (s == nullptr || admission_.session_pending_max == 0) return true;
+  const auto next = s->last_command().value + 1;
+  return next % 64 != 0 || next - s->cursor().command.value <= admission_.session_pending_max;
+}
+
 std::vector<submit_receipt> database::submit(std::span<const command_request> batch) {
   std::lock_guard lock{mutex_};
   const auto at = now();
@@ -415,9 +442,14 @@ std::vector<submit_receipt> database::submit(std::span<const command_request> ba
   receipts.reserve(batch.size());
   for (const auto& c : batch) {
     auto& r = receipts.emplace_back();
+    const auto* s = find(c.session);
+    const bool is_known = s != nullptr && c.idempotency_key && s->keys.contains(*c.idempotency_key);
     if (!kinds_.contains(std::string{c.session.kind()}))
       r.kind = submit_receipt::outcome::unknown_kind;
-    else if (!append_command(c.session, c.type, c.data, c.idempotency_key, at, r.seq))
+    else if (!is_known && !is_admitted(c.session)) {
+      r.kind = submit_receipt::outcome::busy;
+      r.retry_after = busy_retry_after;
+    } else if (!append_command(c.session, c.type, c.data, c.idempotency_key, at, r.seq))
       r.kind = submit_receipt::outcome::duplicate;
   }
   return receipts;
@@ -430,7 +462,10 @@ std::vector<update_page> database::updates_after(std::span<const follow_position
   for (const auto& p : positions) {
     auto& page = pages.emplace_back();
     const auto* s = find(p.session);
-    if (s == nullptr || s->updates.empty()) continue;
+    if (s == nullptr || s->updates.empty() || s->updates.rbegin()->first < p.after) {
+      page.is_ahead = p.after.value > 0;
+      continue;
+    }
     page.gone = s->updates.begin()->first > p.after.next();
     if (page.gone) continue;
     for (auto u = s->updates.upper_bound(p.after); u != s->updates.end() && page.updates.size() < limit; ++u)
@@ -467,6 +502,11 @@ receipt database::receipt_of(const session_id& session, command_seq command) {
 }
 
 // ---------------------------------------------------------------- operation
+
+std::vector<std::string> database::kinds() {
+  const std::lock_guard lock{mutex_};
+  return {kinds_.begin(), kinds_.end()};
+}
 
 status_report database::status() {
   std::lock_guard lock{mutex_};
@@ -554,6 +594,7 @@ database_dump database::dump() {
     d.session = id;
     for (const auto& [seq, c] : s.commands) d.commands.push_back({c.row, c.key});
     for (const auto& [seq, u] : s.updates) d.updates.push_back(u);
+    d.updates.insert(d.updates.end(), s.doubled.begin(), s.doubled.end());
     for (const auto& [seq, snapshot] : s.snapshots) d.snapshots.push_back(snapshot.row);
     if (s.retry) {
       d.retry = s.retry->row;
@@ -590,6 +631,11 @@ std::size_t database::open_turns() {
   std::lock_guard lock{mutex_};
   drop_expired_turns();
   return turns_.size();
+}
+
+void database::set_fence(bool is_on) {
+  std::lock_guard lock{mutex_};
+  is_fenced_ = is_on;
 }
 
 void database::set_turn_timeout(std::chrono::milliseconds timeout) {

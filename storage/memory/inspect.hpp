@@ -24,7 +24,7 @@ struct command_record_dump {
 struct session_dump {
   engine::session_id session;
   std::vector<command_record_dump> commands;      ///< in the order of seq
-  std::vector<engine::update_row> updates;        ///< in the order of seq
+  std::vector<engine::update_row> updates;        ///< in the order of seq (doubled ones last, see set_fence)
   std::vector<engine::snapshot_row> snapshots;    ///< in the order of seq
   std::optional<engine::retry_row> retry;
 };
@@ -58,6 +58,9 @@ std::size_t drop_open_turns(database& db, const std::string& node);
 /// As above, of all nodes: the server restarts.
 std::size_t drop_open_turns(database& db);
 std::size_t open_turns(database& db);
+
+/// Without the fence an update whose seq is there already is stored beside it, as in a table without its primary key.
+void set_fence(database& db, bool is_on);
 
 /// A turn that stays open for longer is dropped (idle_in_transaction_session_timeout). Measured with the
 /// database's clock whenever somebody calls the database. 5 s at first, as on PostgreSQL.

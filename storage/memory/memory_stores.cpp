@@ -58,8 +58,15 @@ class memory_node_store final : public node_store {
     std::optional<session_id> after;
     for (;;) {
       const auto chunk = db_->pending_after(kinds, after, chunk_sessions);
-      if (!found(chunk) || chunk.size() < chunk_sessions) return {};
+      if (!found(chunk)) return {};
+      if (chunk.size() == chunk_sessions) continue;
+      db_->judge_load();
+      return {};
     }
+  }
+  result<void> set_admission(const admission_limits& limits) override {
+    db_->set_admission(limits);
+    return {};
   }
   result<cleanup_report> cleanup(const cleanup_request& request) override { return db_->cleanup(request); }
 
@@ -96,6 +103,7 @@ class memory_update_store final : public update_store {
   result<receipt> receipt_of(const session_id& session, command_seq command) override {
     return db_->receipt_of(session, command);
   }
+  result<std::string> incarnation() override { return std::string{"memory"}; }
 
  private:
   std::shared_ptr<database> db_;
@@ -106,6 +114,7 @@ class memory_admin_store final : public admin_store {
   explicit memory_admin_store(std::shared_ptr<database> db) : db_(std::move(db)) {}
 
   result<status_report> status() override { return db_->status(); }
+  result<std::vector<std::string>> kinds() override { return db_->kinds(); }
   result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) override {
     return db_->dead_letters(limit, with_resolved);
   }

@@ -30,7 +30,7 @@ result<dead_letter> letter(const pqxx::row& row) {
 class admin_store final : public engine::admin_store {
  public:
   explicit admin_store(store_config config)
-      : link_(std::move(config), {"status_counts", "node_live", "dead_letter_list", "dead_letter_get", "dead_letter_redrive",
+      : link_(std::move(config), {"status_counts", "kind_list", "node_live", "dead_letter_list", "dead_letter_get", "dead_letter_redrive",
                                   "dead_letter_drop"}) {}
 
   result<status_report> status() override {
@@ -55,6 +55,14 @@ class admin_store final : public engine::admin_store {
       report.commands_per_s += node[6].as<double>();
     }
     return report;
+  }
+
+  result<std::vector<std::string>> kinds() override {
+    auto rows = link_.exec(call("kind_list").str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    std::vector<std::string> out;
+    for (const auto& row : *rows) out.push_back(internal::string(row[0]));
+    return out;
   }
 
   result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) override {

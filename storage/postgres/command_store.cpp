@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <chrono>
 #include <optional>
+#include <string_view>
+#include <unordered_map>
 
 #include "storage/postgres/internal/call.hpp"
 #include "storage/postgres/internal/link.hpp"
@@ -14,7 +17,7 @@ using internal::call;
 
 class command_store final : public engine::command_store {
  public:
-  explicit command_store(store_config config) : link_(std::move(config), {"command_submit", "submit_lock", "command_append_one"}) {}
+  explicit command_store(store_config config) : link_(std::move(config), {"command_submit", "submit_lock", "command_append_one", "command_retry_after"}) {}
 
   result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) override {
     if (batch.empty()) return std::vector<submit_receipt>{};
@@ -51,10 +54,30 @@ class command_store final : public engine::command_store {
                      : outcome == "busy"      ? submit_receipt::outcome::busy
                                               : submit_receipt::outcome::unknown_kind;
     }
+    tell_when(batch, receipts);
     return receipts;
   }
 
  private:
+  /// Adds to what was refused as busy when to try again. Best effort: the refusal stands without it.
+  void tell_when(std::span<const command_request> batch, std::vector<submit_receipt>& receipts) {
+    constexpr std::chrono::milliseconds when_unknown{1'000};
+    std::unordered_map<std::string_view, std::chrono::milliseconds> waits;
+    std::vector<const std::string*> sessions;
+    for (std::size_t i = 0; i < receipts.size(); ++i)
+      if (receipts[i].kind == submit_receipt::outcome::busy && waits.emplace(batch[i].session.str(), when_unknown).second)
+        sessions.push_back(&batch[i].session.str());
+    if (sessions.empty()) return;
+    const auto rows = link_.exec(
+        call("command_retry_after").array(sessions, [](const std::string* s) -> const std::string& { return *s; }).str());
+    if (rows)
+      for (const auto& row : *rows)
+        waits[*sessions.at(static_cast<std::size_t>(internal::number(row[0]) - 1))] =
+            std::chrono::milliseconds{internal::number(row[1])};
+    for (std::size_t i = 0; i < receipts.size(); ++i)
+      if (receipts[i].kind == submit_receipt::outcome::busy) receipts[i].retry_after = waits.at(batch[i].session.str());
+  }
+
   /// One command of a known session in plain statements, without the cost of starting PL/pgSQL. They are one transaction
   /// because they are one message, and have a snapshot each. Nothing when the session is new.
   result<std::optional<submit_receipt>> submit_one(const command_request& r) {

@@ -7,6 +7,7 @@
 #include "storage/postgres/internal/link.hpp"
 #include "storage/postgres/internal/nodes.hpp"
 #include "storage/postgres/internal/rows.hpp"
+#include "storage/postgres/migrator.hpp"
 #include "storage/postgres/stores.hpp"
 
 namespace rowcall::storage::postgres {
@@ -34,6 +35,7 @@ struct sweep_memory {
     std::int64_t oldest_xid = 0;  ///< no pending command of the session is of an older transaction
     std::int64_t last_seq = 0;    ///< its last command when it was looked at
     std::int64_t newer_xid = 0;   ///< commands above last_seq are of this transaction or a later one
+    std::int64_t pending = 0;     ///< commands, when it was looked at
   };
   bool has_scanned = false;
   std::int64_t from_xid = 0;
@@ -41,6 +43,7 @@ struct sweep_memory {
   std::unordered_map<std::string, pending_entry> pending;
   std::deque<std::string> rotation;  ///< the sessions of `pending`, the one looked at longest ago first
   std::int64_t unremembered_xid = nothing;  ///< the oldest of what `pending` had no room for
+  std::int64_t pending_commands = 0;        ///< of all sessions in `pending`
 
   static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
 };
@@ -50,13 +53,13 @@ class node_store final : public engine::node_store {
   explicit node_store(store_config config)
       : link_(std::move(config),
               {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "sweep_snapshot", "sweep_open",
-               "sweep_probe", "sweep_mark", "sweep_summarize", "cleanup_chunk"},
+               "sweep_probe", "sweep_mark", "sweep_summarize", "cleanup_chunk", "admission_put", "admission_judge"},
               // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
-              "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
+              "SET enable_bitmapscan = on; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
 
   result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
     const auto name = [](const std::string& k) -> const std::string& { return k; };
-    auto done = link_.exec(call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).str(),
+    auto done = link_.exec(call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).number(migrator::newest()).str(),
                            internal::on_loss::commit);
     if (!done) return tl::make_unexpected(done.error());
     return hold(node);
@@ -70,6 +73,9 @@ class node_store final : public engine::node_store {
     auto beat = link_.exec(sql);
     if (!beat) return tl::make_unexpected(beat.error());
     if (beat->empty()) return fail(errc::not_found, "the node " + node + " has not joined");
+    if (const auto required = internal::number((*beat)[0][1]); required > migrator::newest())
+      return fail(errc::superseded, "the schema has moved past this engine: it needs a binary that knows version " +
+                                        std::to_string(required) + ", this one knows " + std::to_string(migrator::newest()));
     if (auto held = hold(node); !held) return tl::make_unexpected(held.error());
     auto rows = link_.exec(call("node_live").number(dead_after.count()).str());
     if (!rows) return tl::make_unexpected(rows.error());
@@ -92,11 +98,22 @@ class node_store final : public engine::node_store {
         if (swept) return tl::make_unexpected(ended.error());
       }
     if (!swept) return tl::make_unexpected(swept.error());
+    // What is not allowed was told by set_admission: no reason to have no sweep.
+    if (auto judged = link_.exec(call("admission_judge").number(load_.estimate(memory_.pending_commands)).boolean(*swept).str());
+        !judged && engine::is_transient(judged.error().code))
+      return tl::make_unexpected(judged.error());
     if (!*swept) return {};
     // Asynchronous: an older mark costs a longer first sweep and nothing else.
     auto marked = link_.exec("SET LOCAL synchronous_commit = off;" + call("sweep_mark").number(mark()).str());
     if (!marked) return tl::make_unexpected(marked.error());
     return summarize();
+  }
+
+  result<void> set_admission(const admission_limits& limits) override {
+    auto done = link_.exec(call("admission_put").number(limits.session_pending_max).number(limits.pending_max).str(),
+                           internal::on_loss::commit);
+    if (!done) return tl::make_unexpected(done.error());
+    return {};
   }
 
   result<cleanup_report> cleanup(const cleanup_request& request) override {
@@ -108,6 +125,7 @@ class node_store final : public engine::node_store {
                                .str(),
                            internal::on_loss::commit);
     if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty()) return fail(errc::busy, "another process is applying the retention at this moment");
     const auto row = (*rows)[0];
     cleanup_report report;
     report.commands = internal::number(row[1]);
@@ -129,6 +147,21 @@ class node_store final : public engine::node_store {
     rows_scanned_ = 0;
     return {};
   }
+
+  /// How many commands are pending. Of the sessions that this sweep has looked at that is known; the others (there is a
+  /// bound on those that it looks at again) are taken to have done as well meanwhile as those.
+  struct load_count {
+    std::int64_t before = 0;       ///< pending commands of all remembered sessions before the sweep
+    std::int64_t looked_at = 0;    ///< of those looked at again: before it
+    std::int64_t still_there = 0;  ///< and what is left of that
+    std::int64_t unremembered = 0;
+
+    std::int64_t estimate(std::int64_t remembered) const {
+      const auto rest = static_cast<double>(before - looked_at);
+      const auto done = looked_at == 0 ? 0.0 : 1.0 - static_cast<double>(still_there) / static_cast<double>(looked_at);
+      return std::max<std::int64_t>(0, remembered - static_cast<std::int64_t>(rest * done)) + unremembered;
+    }
+  };
 
   struct candidate {
     std::string session;
@@ -160,6 +193,7 @@ class node_store final : public engine::node_store {
     // Another cluster under the same name (a restored backup): the old one's numbers say nothing here.
     if (memory_.has_scanned && memory_.from_xid > seen_xmax) memory_ = {};
     was_found_called_ = false;
+    load_ = {memory_.pending_commands};
 
     // 1. Sessions that were pending when they were last looked at, in rotation.
     for (auto left = std::min(leftover_probe_max, memory_.rotation.size()); left > 0;) {
@@ -243,7 +277,16 @@ class node_store final : public engine::node_store {
 
   void remember(const candidate& c, std::int64_t processed, std::int64_t last) {
     const auto entry = memory_.pending.find(c.session);
-    if (last <= processed) {
+    const auto pending = std::max<std::int64_t>(0, last - processed);
+    if (entry != memory_.pending.end()) {
+      auto& e = entry->second;
+      if (c.is_known) {
+        load_.looked_at += e.pending;
+        load_.still_there += std::clamp<std::int64_t>(e.last_seq - processed, 0, e.pending);
+      }
+      memory_.pending_commands += pending - std::exchange(e.pending, pending);
+    }
+    if (pending == 0) {
       // Not in the rotation any more when it came from there; otherwise its turn will come.
       if (c.is_known) memory_.pending.erase(entry);
       return;
@@ -260,9 +303,11 @@ class node_store final : public engine::node_store {
         memory_.rotation.push_back(c.session);
       }
     } else if (memory_.pending.size() < leftover_sessions_max) {
-      memory_.pending.emplace(c.session, sweep_memory::pending_entry{c.oldest_xid, last, seen_xmin_});
+      memory_.pending.emplace(c.session, sweep_memory::pending_entry{c.oldest_xid, last, seen_xmin_, pending});
+      memory_.pending_commands += pending;
       memory_.rotation.push_back(c.session);
     } else {
+      load_.unremembered += pending;
       memory_.unremembered_xid = std::min(memory_.unremembered_xid, c.oldest_xid);
     }
   }
@@ -278,6 +323,7 @@ class node_store final : public engine::node_store {
   std::string held_node_;
   std::uint64_t held_generation_ = 0;
   sweep_memory memory_;
+  load_count load_;
   std::int64_t seen_xmin_ = 0;  ///< of the snapshot taken before the sweep's scan
   bool was_found_called_ = false;
   std::size_t rows_scanned_ = 0;  ///< since the index was last summed up

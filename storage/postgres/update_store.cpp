@@ -9,8 +9,15 @@ namespace {
 using namespace engine;
 using internal::call;
 
-/// The last update of a session is never removed, so a hole can only be at the front.
-void mark_gone(update_page& page, update_seq after) {
+/// The queries read from `after` on. The last update of a session is never removed, so a hole can only be at the front, and
+/// nothing at all means that the log ends before `after`.
+void settle(update_page& page, update_seq after, std::size_t limit) {
+  if (page.updates.empty()) {
+    page.is_ahead = after.value > 0;
+    return;
+  }
+  if (page.updates.front().seq == after) page.updates.erase(page.updates.begin());
+  if (page.updates.size() > limit) page.updates.resize(limit);
   if (page.updates.empty() || page.updates.front().seq == after.next()) return;
   page.gone = true;
   page.updates.clear();
@@ -19,7 +26,7 @@ void mark_gone(update_page& page, update_seq after) {
 class update_store final : public engine::update_store {
  public:
   explicit update_store(store_config config)
-      : link_(std::move(config), {"update_after", "update_after_many", "update_last", "update_of", "snapshot_last"}) {}
+      : link_(std::move(config), {"update_after", "update_after_many", "update_last", "update_of", "snapshot_last", "incarnation_get"}) {}
 
   result<update_page> updates_after(const session_id& session, update_seq after, std::size_t limit) override {
     auto rows = exec(call("update_after").text(session.str()).number(after.value).number(static_cast<std::int64_t>(limit)));
@@ -27,7 +34,7 @@ class update_store final : public engine::update_store {
     update_page page;
     page.updates.reserve(static_cast<std::size_t>(rows->size()));
     for (const auto& row : *rows) page.updates.push_back(internal::update_row(row, 0));
-    mark_gone(page, after);
+    settle(page, after, limit);
     return page;
   }
 
@@ -41,7 +48,7 @@ class update_store final : public engine::update_store {
     if (!rows) return tl::make_unexpected(rows.error());
     for (const auto& row : *rows)
       pages.at(static_cast<std::size_t>(internal::number(row[0]) - 1)).updates.push_back(internal::update_row(row, 1));
-    for (std::size_t i = 0; i < pages.size(); ++i) mark_gone(pages[i], positions[i].after);
+    for (std::size_t i = 0; i < pages.size(); ++i) settle(pages[i], positions[i].after, limit);
     return pages;
   }
 
@@ -66,6 +73,13 @@ class update_store final : public engine::update_store {
     receipt out;
     for (const auto& row : *rows) out.updates.push_back(internal::update_row(row, 0));
     return out;
+  }
+
+  result<std::string> incarnation() override {
+    auto rows = link_.exec(call("incarnation_get").str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty()) return fail(errc::internal, "rowcall.incarnation has no row");
+    return internal::string((*rows)[0][0]);
   }
 
  private:

@@ -75,6 +75,7 @@ struct engine_node_test : testing::Test {
   std::unique_ptr<engine::command_store> commands = storage::memory::make_command_store(db);
   std::unique_ptr<engine::update_store> updates = storage::memory::make_update_store(db);
   std::atomic<int> fatal = 0;
+  engine::log_sink log;
 
   node_config config() {
     node_config c;
@@ -85,15 +86,18 @@ struct engine_node_test : testing::Test {
     c.session.retry.wait_max = 20ms;
     return c;
   }
-  std::unique_ptr<engine_node> make(node_config c, std::function<std::unique_ptr<engine::turn_store>()> store = {}) {
+  using node_store_wrapper = std::function<std::unique_ptr<engine::node_store>(std::unique_ptr<engine::node_store>)>;
+  std::unique_ptr<engine_node> make(node_config c, std::function<std::unique_ptr<engine::turn_store>()> store = {},
+                                    const node_store_wrapper& wrapped = {}) {
     if (c.node.empty()) c.node = make_node_name();
     node_ports p;
     p.make_turn_store = store ? store : [this, name = c.node] { return storage::memory::make_turn_store(db, name); };
     p.nodes = storage::memory::make_node_store(db);
+    if (wrapped) p.nodes = wrapped(std::move(p.nodes));
     p.bus = bus.get();
     p.modules = &modules;
     p.clock = clock;
-    p.log = [](engine::log_level, std::string_view) {};
+    p.log = log;
     p.on_fatal = [this](std::string_view) { ++fatal; };
     return std::make_unique<engine_node>(c, std::move(p));
   }
@@ -317,6 +321,174 @@ TEST_F(engine_node_test, an_update_is_published_only_when_it_is_in_the_log) {
   EXPECT_TRUE(eventually(5s, [&] { return heard > 0; }));
   EXPECT_EQ(missing, 0);
   EXPECT_TRUE(node->stop(5s));
+}
+
+template <class Histogram>
+std::uint64_t observations(const Histogram& h) {
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < Histogram::bucket_count; ++i) count += h.count_of(i);
+  return count;
+}
+
+TEST_F(engine_node_test, every_command_and_every_stage_of_a_turn_is_measured) {
+  auto node = started(config());
+  for (int i = 0; i < 500; ++i) submit(id("echo-" + std::to_string(i % 7)), "say");
+  for (int s = 0; s < 7; ++s) ASSERT_TRUE(answered(id("echo-" + std::to_string(s)), 500 / 7));
+  EXPECT_TRUE(node->stop(10s));
+  const auto& m = node->counters();
+  EXPECT_EQ(m.commands, 500u);
+  EXPECT_EQ(observations(m.submit_to_claim), 500u);
+  EXPECT_EQ(m.turn_commands.sum(), 500u);
+  const auto turns = m.turns - m.turns_empty;
+  EXPECT_EQ(observations(m.turn_commands), turns);
+  EXPECT_GE(m.turn_sessions.sum(), turns);
+  for (const auto* h : {&m.claim, &m.decide, &m.claim_to_commit, &m.commit_to_notify})
+    EXPECT_EQ(observations(*h), turns);
+  EXPECT_GT(m.turn_busy_us, 0u);
+  EXPECT_GE(m.turn_busy_us, m.claim_to_commit.sum());
+}
+
+TEST_F(engine_node_test, actors_of_sessions_are_counted_while_they_live) {
+  auto c = config();
+  c.directory.sessions_known_max = 0;
+  c.directory.passivate_after = 1ms;
+  auto node = started(c);
+  submit(id("echo-a"), "say");
+  EXPECT_TRUE(eventually(5s, [&] { return node->counters().session_actors == 1; }));
+  EXPECT_TRUE(eventually(5s, [&] { return node->counters().session_actors == 0; }));
+}
+
+TEST_F(engine_node_test, a_command_that_fails_is_logged_with_its_session_and_seq_and_its_data_apart) {
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  log = [&](engine::log_level, std::string_view text, const engine::log_fields& about) {
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(text.find("secret"), std::string_view::npos) << text;
+    if (about.event == "command_parked" || about.event == "command_failed")
+      lines.push_back(std::string(about.event) + " " + std::string(about.session) + "/" +
+                      std::to_string(about.command.value) + " " + std::string(about.detail));
+  };
+  auto node = started(config());
+  flaky::failures_left = 1;
+  submit(id("flaky-s"), "add", R"({"n":1})");
+  submit(id("flaky-s"), "throw", R"({"secret":1})");
+  submit(id("flaky-t"), "fail_some", R"({"secret":2})");
+  ASSERT_TRUE(answered(id("flaky-s"), 2));
+  ASSERT_TRUE(answered(id("flaky-t"), 1));
+  EXPECT_TRUE(node->stop(5s));
+  std::sort(lines.begin(), lines.end());
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0], "command_failed flaky-t/1 error: not yet");
+  EXPECT_EQ(lines[1], R"(command_parked flaky-s/2 error: thrown on request; data: {"secret":1})");
+}
+
+/// Is away, or does not answer at all, while told to.
+class absent_store final : public engine::turn_store {
+ public:
+  absent_store(std::unique_ptr<engine::turn_store> inner, std::shared_ptr<std::atomic<bool>> is_away)
+      : inner_(std::move(inner)), is_away_(std::move(is_away)) {}
+  engine::result<engine::turn_claim> claim(const engine::turn_request& r) override {
+    if (*is_away_) return engine::fail(engine::errc::connection_lost, "on request");
+    return inner_->claim(r);
+  }
+  engine::result<engine::db_time> commit(std::span<const engine::session_writes> w) override { return inner_->commit(w); }
+  void abandon() override { inner_->abandon(); }
+
+ private:
+  std::unique_ptr<engine::turn_store> inner_;
+  std::shared_ptr<std::atomic<bool>> is_away_;
+};
+
+TEST_F(engine_node_test, a_store_that_comes_back_is_one_reconnect_however_often_it_was_tried) {
+  auto c = config();
+  c.node = make_node_name();
+  c.turn_workers = 1;
+  c.reconnect_wait = 1ms;
+  c.reconnect_wait_max = 2ms;
+  auto is_away = std::make_shared<std::atomic<bool>>(true);
+  auto node = make(c, [&, is_away] {
+    return std::make_unique<absent_store>(storage::memory::make_turn_store(db, c.node), is_away);
+  });
+  node->start();
+  ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+  submit(id("echo-a"), "say");
+  ASSERT_TRUE(eventually(5s, [&] { return node->counters().store_failures >= 3; }));
+  EXPECT_EQ(node->counters().store_reconnects, 0u);
+  *is_away = false;
+  ASSERT_TRUE(answered(id("echo-a"), 1));
+  EXPECT_EQ(node->counters().store_reconnects, 1u);
+}
+
+/// What a silent server does to a call: it waits until the gate is opened again.
+struct gate {
+  std::atomic<bool> is_shut = false, is_waited_at = false;
+  void pass() {
+    if (is_shut) is_waited_at = true;
+    is_shut.wait(true);
+  }
+  void open() {
+    is_shut = false;
+    is_shut.notify_all();
+  }
+};
+
+/// Its heartbeat does not come back while the gate is shut.
+class silent_node_store final : public engine::node_store {
+ public:
+  silent_node_store(std::unique_ptr<engine::node_store> inner, std::shared_ptr<gate> g)
+      : inner_(std::move(inner)), gate_(std::move(g)) {}
+  engine::result<void> join(const std::string& n, const std::vector<std::string>& k) override {
+    return inner_->join(n, k);
+  }
+  engine::result<std::vector<engine::node_info>> heartbeat(const std::string& n, const engine::node_rates& r,
+                                                           std::chrono::milliseconds d) override {
+    gate_->pass();
+    return inner_->heartbeat(n, r, d);
+  }
+  engine::result<void> leave(const std::string& n) override { return inner_->leave(n); }
+  engine::result<void> sweep(const std::vector<std::string>& k,
+                             const std::function<bool(std::span<const engine::pending_session>)>& f) override {
+    return inner_->sweep(k, f);
+  }
+  engine::result<void> set_admission(const engine::admission_limits& limits) override {
+    return inner_->set_admission(limits);
+  }
+  engine::result<engine::cleanup_report> cleanup(const engine::cleanup_request& r) override {
+    return inner_->cleanup(r);
+  }
+
+ private:
+  std::unique_ptr<engine::node_store> inner_;
+  std::shared_ptr<gate> gate_;
+};
+
+/// Real time, and minutes of it when told.
+class leaping_clock final : public engine::clock {
+ public:
+  time_point now() const override { return real->now() + std::chrono::seconds{leap_s}; }
+  std::shared_ptr<engine::clock> real = make_steady_clock();
+  std::atomic<int> leap_s = 0;
+};
+
+TEST_F(engine_node_test, a_store_that_is_silent_makes_the_node_not_ready_and_it_says_for_how_long) {
+  auto leaping = std::make_shared<leaping_clock>();
+  clock = leaping;
+  auto g = std::make_shared<gate>();
+  auto node = make(config(), {}, [&](std::unique_ptr<engine::node_store> inner) {
+    return std::make_unique<silent_node_store>(std::move(inner), g);
+  });
+  const std::unique_ptr<gate, void (*)(gate*)> opened_at_the_end{g.get(), [](gate* shut) { shut->open(); }};
+  EXPECT_EQ(node->why_not_ready(), "PostgreSQL has not been reached yet");
+  node->start();
+  ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+  g->is_shut = true;
+  ASSERT_TRUE(eventually(5s, [&] { return g->is_waited_at.load(); }));
+  EXPECT_TRUE(node->is_ready());
+  leaping->leap_s = 60;
+  EXPECT_FALSE(node->is_ready());
+  EXPECT_NE(node->why_not_ready().find("has not answered for 6"), std::string::npos) << node->why_not_ready();
+  g->open();
+  EXPECT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
 }
 
 TEST_F(engine_node_test, stopping_finishes_the_open_turns_and_leaves) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "bus/nats_bus.hpp"
+#include "tests/chaos/tcp_proxy.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
 
@@ -43,6 +44,52 @@ TEST(nats_bus_outage, connects_later_when_the_server_is_away_at_the_start) {
   publish(*b, wake{id("chat-1"), {2}});
   EXPECT_TRUE(eventually(5s, [&] { return wakes == 1; }));
   EXPECT_EQ(counters_of(*b).publications_dropped, 1);
+}
+
+/// Something answers for the server that is away, and hangs up: a load balancer, a proxy, a forwarded port. nats.c gives such
+/// a first connect up for good.
+TEST(nats_bus_outage, connects_later_when_a_proxy_accepts_for_a_server_that_is_away) {
+  support::private_nats server;
+  chaos::tcp_proxy proxy(server.port());
+  server.stop();
+  auto opened = connect_nats({.url = "nats://127.0.0.1:" + std::to_string(proxy.port()), .reconnect_wait = 20ms, .reconnect_wait_max = 200ms});
+  ASSERT_TRUE(opened) << opened.error().message;
+  const auto& b = *opened;
+  std::atomic<int> connected{0}, wakes{0}, notices{0};
+  const auto c = b->on_connected([&] { ++connected; });
+  const auto s = b->on_wakes([&](wake) { ++wakes; });
+  const auto u = b->on_updates(id("chat-1"), [&](const update_notice&) { ++notices; });
+  const auto attempts = proxy.accepted();
+  ASSERT_TRUE(eventually(10s, [&] { return proxy.accepted() >= attempts + 3; })) << "it does not try again";
+  server.start();
+  ASSERT_TRUE(eventually(10s, [&] { return connected >= 1; }));
+  publish(*b, wake{id("chat-1"), {2}});
+  const update_notice notice{id("chat-1"), {1}, {1}, {}};
+  b->publish(std::span{&notice, 1});
+  EXPECT_TRUE(eventually(5s, [&] { return wakes == 1 && notices == 1; }));
+}
+
+TEST(nats_bus_outage, opens_another_connection_when_nats_c_has_given_up) {
+  support::private_nats server({.configuration = "authorization { user: ann, password: secret }\n", .arguments = {}});
+  support::private_nats strict({.configuration = "authorization { user: ann, password: other }\n", .arguments = {}});
+  chaos::tcp_proxy proxy(server.port());
+  auto opened = connect_nats({.url = "nats://ann:secret@127.0.0.1:" + std::to_string(proxy.port()), .reconnect_wait = 20ms, .reconnect_wait_max = 100ms});
+  ASSERT_TRUE(opened) << opened.error().message;
+  const auto& b = *opened;
+  std::atomic<int> connected{0}, wakes{0};
+  const auto c = b->on_connected([&] { ++connected; });
+  const auto s = b->on_wakes([&](wake) { ++wakes; });
+  ASSERT_TRUE(eventually(5s, [&] { return connected == 1; }));
+  // Somebody changes the password, and back again.
+  proxy.target(strict.port());
+  proxy.cut();
+  const auto attempts = proxy.accepted();
+  ASSERT_TRUE(eventually(10s, [&] { return proxy.accepted() >= attempts + 5; })) << "it does not try again";
+  EXPECT_FALSE(b->is_connected());
+  proxy.target(server.port());
+  ASSERT_TRUE(eventually(10s, [&] { return connected >= 2; }));
+  publish(*b, wake{id("chat-1"), {2}});
+  EXPECT_TRUE(eventually(5s, [&] { return wakes == 1; }));
 }
 
 TEST(nats_bus_outage, ends_at_once_when_it_never_connected) {

@@ -1,6 +1,7 @@
 #include "tests/checker/checker.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -22,6 +23,7 @@ class examiner {
       examine_updates(session, log);
     }
     for (const auto& f : h_.followers) examine_follower(f);
+    for (const auto& t : h_.tables) examine_table(t);
     return std::move(found_);
   }
 
@@ -110,6 +112,20 @@ class examiner {
     const auto processed = log.updates.empty() ? 0 : log.updates.back().command_seq;
     if (processed < last)
       broken(rule::nothing_pending, session + ": " + std::to_string(processed) + " of " + std::to_string(last));
+    for (const auto& c : log.commands) {
+      const std::string_view status = log.dead.contains(c.seq) ? "dead" : c.seq <= processed ? "processed" : "pending";
+      const bool is_true = c.status.empty() || c.status == status || (status == "pending" && c.status == "retrying");
+      if (!is_true)
+        broken(rule::status_is_true, session + "/" + std::to_string(c.seq) + " is " + std::string(status) + ", told as " + c.status);
+    }
+  }
+
+  void examine_table(const table& t) {
+    std::vector<std::string> only_stored, only_folded;
+    std::set_difference(t.stored.begin(), t.stored.end(), t.folded.begin(), t.folded.end(), std::back_inserter(only_stored));
+    std::set_difference(t.folded.begin(), t.folded.end(), t.stored.begin(), t.stored.end(), std::back_inserter(only_folded));
+    for (const auto& row : only_stored) broken(rule::table_is_fold, t.name + " has a row that no update tells: " + row);
+    for (const auto& row : only_folded) broken(rule::table_is_fold, t.name + " misses a row: " + row);
   }
 
   void examine_follower(const followed& f) {
@@ -149,6 +165,8 @@ std::string_view to_string(rule r) {
     case rule::receipts_in_order: return "receipts_in_order";
     case rule::followed_is_log: return "followed_is_log";
     case rule::nothing_pending: return "nothing_pending";
+    case rule::status_is_true: return "status_is_true";
+    case rule::table_is_fold: return "table_is_fold";
   }
   return "?";
 }

@@ -22,6 +22,8 @@ enum class rule {
   receipts_in_order,   ///< updates follow the order of their commands, none is skipped or unknown
   followed_is_log,     ///< a follower saw the log, from where it began
   nothing_pending,
+  status_is_true,      ///< the `commands` view says processed or dead of what is
+  table_is_fold,       ///< a module's table has what the fold of the logs says
 };
 std::string_view to_string(rule r);
 

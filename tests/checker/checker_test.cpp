@@ -152,5 +152,29 @@ TEST(checker_test, a_pending_command_is_caught) {
   expect_caught(h, rule::nothing_pending);
 }
 
+TEST(checker_test, a_wrong_status_is_caught) {
+  auto h = sound();
+  auto& log = h.logs["room-1"];
+  for (auto& c : log.commands) c.status = "processed";
+  log.commands[1].status = "dead";
+  log.dead = {2};
+  EXPECT_TRUE(check(h).empty());
+  log.commands[1].status = "processed";
+  expect_caught(h, rule::status_is_true);
+  log.commands[1].status = "dead";
+  log.commands[2].status = "pending";
+  expect_caught(h, rule::status_is_true);
+}
+
+TEST(checker_test, a_table_that_is_not_the_fold_of_the_logs_is_caught) {
+  auto h = sound();
+  h.tables = {{"messages", {"a", "b", "b"}, {"b", "a", "b"}}};
+  EXPECT_TRUE(check(h).empty());
+  h.tables.front().stored.insert("a");
+  expect_caught(h, rule::table_is_fold);
+  h.tables.front().stored = {"a", "b"};
+  expect_caught(h, rule::table_is_fold);
+}
+
 }  // namespace
 }  // namespace rowcall::checker

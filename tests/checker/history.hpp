@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct command {
   std::int64_t seq = 0;
   std::string type;
   std::string data;
+  std::string status;  ///< as the `commands` view tells it; empty: it was not asked
 };
 
 struct update {
@@ -39,6 +41,13 @@ struct update {
 struct session_log {
   std::vector<command> commands;
   std::vector<update> updates;
+  std::set<std::int64_t> dead;  ///< commands in the dead letters
+};
+
+/// A module's table, and what the logs say must be in it. One text a row.
+struct table {
+  std::string name;
+  std::multiset<std::string> stored, folded;
 };
 
 /// What one follower was told of one session, in the order in which it was told.
@@ -63,6 +72,7 @@ struct history {
   std::vector<sent> sends;
   std::vector<followed> followers;
   std::map<std::string, session_log> logs;
+  std::vector<table> tables;
 };
 
 }  // namespace rowcall::checker

@@ -92,6 +92,14 @@ class fake_log {
     if (with_snapshot) log.snapshot = engine::snapshot_row{{seq - 1}, {seq - 1}, "{\"at\":" + std::to_string(seq - 1) + "}"};
   }
 
+  /// An older state of the database is back: what follows `last` is gone. The same incarnation: nobody has said so.
+  void restore(const engine::session_id& session, std::int64_t last, std::string incarnation) {
+    const std::lock_guard lock{mutex_};
+    auto& log = logs_[session];
+    while (!log.rows.empty() && log.rows.back().seq.value > last) log.rows.pop_back();
+    incarnation_ = std::move(incarnation);
+  }
+
   std::unique_ptr<engine::update_store> store();
 
   std::atomic<bool> is_failing{false};
@@ -110,6 +118,7 @@ class fake_log {
     if (it == logs_.end()) return {};
     const auto& log = it->second;
     if (after.value + 1 < log.first) return {.updates = {}, .gone = true};
+    if (log.first + static_cast<std::int64_t>(log.rows.size()) - 1 < after.value) return {.is_ahead = true};
     engine::update_page p;
     for (auto i = static_cast<std::size_t>(after.value + 1 - log.first); i < log.rows.size() && p.updates.size() < limit; ++i)
       p.updates.push_back(log.rows[i]);
@@ -118,6 +127,7 @@ class fake_log {
 
   std::mutex mutex_;
   std::map<engine::session_id, log> logs_;
+  std::string incarnation_ = "first";
 };
 
 class fake_log::reader final : public engine::update_store {
@@ -160,6 +170,11 @@ class fake_log::reader final : public engine::update_store {
     for (const auto& row : log_.logs_[session].rows)
       if (row.command == command) r.updates.push_back(row);
     return r;
+  }
+  engine::result<std::string> incarnation() override {
+    if (log_.is_failing) return engine::fail(engine::errc::connection_lost, "away");
+    const std::lock_guard lock{log_.mutex_};
+    return log_.incarnation_;
   }
 
  private:

@@ -287,5 +287,63 @@ TEST_F(follower_test, polls_many_idle_sessions_in_bounded_chunks) {
   EXPECT_LE(log.positions_max, 256);
 }
 
+TEST_F(follower_test, starts_from_the_snapshot_when_an_older_database_was_restored) {
+  append("echo-a", 10);
+  auto& f = make({.poll_interval = 5ms});
+  f.follow(id("echo-a"), {0});
+  ASSERT_TRUE(sees("echo-a", 1, 10));
+  EXPECT_EQ(f.incarnation(), "first");
+  log.remove_below(id("echo-a"), 6);
+  log.restore(id("echo-a"), 8, "second");
+  const std::vector<std::int64_t> expected{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -5, 6, 7, 8};
+  EXPECT_TRUE(eventually(10s, [&] { return seen_of("echo-a") == expected; })) << testing::PrintToString(seen_of("echo-a"));
+  EXPECT_EQ(f.incarnation(), "second");
+  bus.publish(log.append(id("echo-a")));
+  EXPECT_TRUE(eventually(10s, [&] { return seen_of("echo-a").back() == 9; }));
+}
+
+TEST_F(follower_test, tells_a_restored_log_from_its_beginning_when_there_is_no_snapshot) {
+  append("echo-a", 3);
+  auto& f = make({.poll_interval = 5ms});
+  f.follow(id("echo-a"), {0});
+  ASSERT_TRUE(sees("echo-a", 1, 3));
+  // The new history is longer already: only the incarnation tells it from the old one.
+  log.restore(id("echo-a"), 1, "second");
+  append("echo-a", 4);
+  const std::vector<std::int64_t> expected{1, 2, 3, -1'000'000, 1, 2, 3, 4, 5};
+  EXPECT_TRUE(eventually(10s, [&] {
+    const auto s = seen_of("echo-a");
+    return s.size() >= expected.size() && std::equal(expected.rbegin(), expected.rend(), s.rbegin());
+  })) << testing::PrintToString(seen_of("echo-a"));
+}
+
+TEST_F(follower_test, takes_a_log_that_ends_before_its_position_for_another_one_after_a_while) {
+  append("echo-a", 10);
+  auto& f = make({.poll_interval = 5ms, .ahead_wait = 50ms});
+  f.follow(id("echo-a"), {0});
+  ASSERT_TRUE(sees("echo-a", 1, 10));
+  log.restore(id("echo-a"), 2, "first");
+  const std::vector<std::int64_t> expected{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1'000'000, 1, 2};
+  EXPECT_TRUE(eventually(10s, [&] { return seen_of("echo-a") == expected; })) << testing::PrintToString(seen_of("echo-a"));
+}
+
+TEST_F(follower_test, waits_for_a_replica_that_lags) {
+  append("echo-a", 4);
+  auto& f = make({.poll_interval = 5ms, .ahead_wait = never});
+  f.follow(id("echo-a"), {10});
+  ASSERT_TRUE(eventually(10s, [&] { return log.reads >= 3; }));
+  append("echo-a", 8);
+  EXPECT_TRUE(sees("echo-a", 11, 12));
+}
+
+TEST_F(follower_test, does_not_trust_a_position_of_another_incarnation) {
+  append("echo-a", 4);
+  auto& f = make();
+  f.follow(id("echo-a"), {3}, "older");
+  f.follow(id("echo-b"), {0}, "first");
+  const std::vector<std::int64_t> expected{-1'000'000, 1, 2, 3, 4};
+  EXPECT_TRUE(eventually(10s, [&] { return seen_of("echo-a") == expected; })) << testing::PrintToString(seen_of("echo-a"));
+}
+
 }  // namespace
 }  // namespace rowcall::client

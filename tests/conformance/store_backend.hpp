@@ -110,6 +110,7 @@ class store_conformance : public ::testing::TestWithParam<backend_factory> {
 };
 
 class submit_conformance : public store_conformance {};
+class admission_conformance : public store_conformance {};
 class claim_conformance : public store_conformance {};
 class commit_conformance : public store_conformance {};
 class hint_conformance : public store_conformance {};
@@ -127,6 +128,7 @@ class concurrency_conformance : public store_conformance {
 /// Runs everything on one kind of store. At namespace rowcall::conformance.
 #define ROWCALL_STORE_CONFORMANCE(name, factory)                                                 \
   INSTANTIATE_TEST_SUITE_P(name, submit_conformance, ::testing::Values(backend_factory{factory}));      \
+  INSTANTIATE_TEST_SUITE_P(name, admission_conformance, ::testing::Values(backend_factory{factory}));   \
   INSTANTIATE_TEST_SUITE_P(name, claim_conformance, ::testing::Values(backend_factory{factory}));       \
   INSTANTIATE_TEST_SUITE_P(name, commit_conformance, ::testing::Values(backend_factory{factory}));      \
   INSTANTIATE_TEST_SUITE_P(name, hint_conformance, ::testing::Values(backend_factory{factory}));        \

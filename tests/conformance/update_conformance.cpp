@@ -41,6 +41,9 @@ TEST_P(update_conformance, pages_are_contiguous_and_a_short_one_is_the_end) {
   const auto beyond = must(updates_->updates_after(id("echo-a"), {100}, 5));
   EXPECT_TRUE(beyond.updates.empty());
   EXPECT_FALSE(beyond.gone);
+  EXPECT_TRUE(beyond.is_ahead);
+  EXPECT_FALSE(must(updates_->updates_after(id("echo-a"), {12}, 5)).is_ahead);
+  EXPECT_FALSE(must(updates_->updates_after(id("echo-none"), {0}, 5)).is_ahead);
 }
 
 TEST_P(update_conformance, a_follower_sees_only_what_is_committed) {

@@ -58,12 +58,16 @@ std::unique_ptr<engine::update_store> deployment::update_store() const {
 }
 
 engine_process::engine_process(const deployment& d, std::vector<std::string> arguments, program which)
+    : engine_process(d, std::move(arguments), which == program::standard ? ROWCALL_PROGRAM : ROWCALL_MISBEHAVING_PROGRAM) {}
+
+engine_process::engine_process(const deployment& d, std::vector<std::string> arguments, const std::string& program_path,
+                               std::vector<std::string> environment)
     : log_file_(new_log_file()) {
   arguments.insert(arguments.begin(), "serve");
-  const char* name = which == program::standard ? ROWCALL_PROGRAM : ROWCALL_MISBEHAVING_PROGRAM;
   support::process::options how;
   how.output = log_file_;
-  process_ = support::process(command_line(name, d, std::move(arguments)), how);
+  how.environment = std::move(environment);
+  process_ = support::process(command_line(program_path.c_str(), d, std::move(arguments)), how);
 }
 
 std::string engine_process::log() const { return read_file(log_file_); }
@@ -74,11 +78,17 @@ void engine_process::wait_ready() {
     throw std::runtime_error("the engine did not become ready:\n" + log());
 }
 
+std::string rowcall_path() { return ROWCALL_PROGRAM; }
+
 run_result run_rowcall(const deployment& d, std::vector<std::string> arguments) {
+  return run_program(ROWCALL_PROGRAM, d, std::move(arguments));
+}
+
+run_result run_program(const std::string& program_path, const deployment& d, std::vector<std::string> arguments) {
   const auto file = new_log_file();
   support::process::options how;
   how.output = file;
-  support::process p(command_line(ROWCALL_PROGRAM, d, std::move(arguments)), how);
+  support::process p(command_line(program_path.c_str(), d, std::move(arguments)), how);
   const auto code = p.wait(60s);
   return {code.value_or(-1), read_file(file)};
 }

@@ -37,6 +37,9 @@ class engine_process {
  public:
   enum class program { standard, misbehaving };
   explicit engine_process(const deployment& d, std::vector<std::string> arguments = {}, program which = program::standard);
+  /// Of another build of rowcall.
+  engine_process(const deployment& d, std::vector<std::string> arguments, const std::string& program_path,
+                 std::vector<std::string> environment = {});
   /// Waits until it says that it is ready. Throws with its log when it does not.
   void wait_ready();
   support::process& process() { return process_; }
@@ -53,6 +56,10 @@ struct run_result {
   std::string output;
 };
 run_result run_rowcall(const deployment& d, std::vector<std::string> arguments);
+/// The same with another build of it.
+run_result run_program(const std::string& program_path, const deployment& d, std::vector<std::string> arguments);
+/// Where `rowcall` is.
+std::string rowcall_path();
 
 /// Follows sessions and records what it saw, as a UI would.
 class recorder {

@@ -2,6 +2,8 @@
 #include <signal.h>
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include "tests/e2e/deployment.hpp"
@@ -39,6 +41,31 @@ TEST_F(engine_e2e_test, a_submitted_command_reaches_its_follower) {
   const auto seen = r.seen(id("echo-a"));
   EXPECT_EQ(seen[0].type, "echo");
   EXPECT_GT(seen[0].created_at.time_since_epoch().count(), 0);
+}
+
+TEST_F(engine_e2e_test, a_notice_carries_the_updates_up_to_the_size_that_was_set) {
+  engine_process engine(d, {"--inline-updates-bytes-max", "100"});
+  engine.wait_ready();
+  std::mutex mutex;
+  std::map<std::int64_t, std::size_t> updates_by_seq;  // how many came with the notice of this update
+  const auto following = bus->on_updates(id("echo-a"), [&](const engine::update_notice& n) {
+    const std::lock_guard lock(mutex);
+    updates_by_seq[n.last.value] = n.updates.size();
+  });
+  ASSERT_TRUE(bus->flush(5s));
+  auto submitter = make_submitter(d, *bus);
+  for (const std::size_t bytes : {10, 200})
+    ASSERT_TRUE(submitter->submit(engine::command_request{id("echo-a"), "say", "{\"text\":\"" + std::string(bytes, 'x') + "\"}", {}}));
+  ASSERT_TRUE(eventually(10s, [&] {
+    const std::lock_guard lock(mutex);
+    return updates_by_seq.count(2) > 0;
+  }));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(updates_by_seq[2], 0u);
+  // Both may have been served by one turn: then its one notice was too large.
+  if (updates_by_seq.count(1) > 0) {
+    EXPECT_EQ(updates_by_seq[1], 1u);
+  }
 }
 
 TEST_F(engine_e2e_test, a_plain_insert_is_processed_within_two_seconds_without_any_wake) {

@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "storage/memory/inspect.hpp"
 #include "tests/simulation/simulation.hpp"
 
 namespace rowcall::simulation {
@@ -20,6 +23,10 @@ class fate {
   virtual void pause(const std::string& node) = 0;
   virtual void note(std::string line) = 0;
   virtual deliberate_bug bug() const = 0;
+  /// The server goes on with a COMMIT whose client it has lost: it holds the turn's locks until then.
+  virtual void commit_later(std::unique_ptr<engine::turn_store> connection, std::vector<engine::session_writes> writes) = 0;
+  /// What is committed at this moment: a statement's snapshot.
+  virtual storage::memory::database_dump look() = 0;
 };
 
 }  // namespace rowcall::simulation

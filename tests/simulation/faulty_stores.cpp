@@ -37,27 +37,44 @@ void faulty_turn_store::serve_unlocked(const engine::turn_request& request, engi
   }
 }
 
+void faulty_turn_store::see(const storage::memory::database_dump& snapshot, const engine::turn_request& request,
+                            engine::turn_claim& claim) {
+  for (std::size_t i = 0; i < claim.sessions.size(); ++i) {
+    auto& c = claim.sessions[i];
+    if (c.status != engine::claim_status::claimed) continue;
+    const auto s = std::find_if(snapshot.sessions.begin(), snapshot.sessions.end(),
+                                [&](const auto& d) { return d.session == request.sessions[i].session; });
+    if (s == snapshot.sessions.end()) continue;
+    auto cursor = c.image ? engine::session_cursor{} : request.sessions[i].cursor.value_or(engine::session_cursor{});
+    if (c.image) {
+      if (!s->updates.empty()) cursor = {s->updates.back().seq, s->updates.back().command};
+      if (cursor == c.image->cursor) continue;
+      c.image->cursor = cursor;
+      c.image->snapshot.reset();
+      c.image->tail = s->updates;
+      c.image->retry = s->retry;
+    }
+    c.commands.clear();
+    for (const auto& [row, key] : s->commands)
+      if (row.seq > cursor.command && c.commands.size() < request.limits.commands_per_session_max) c.commands.push_back(row);
+  }
+}
+
 engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_request& request) {
   if (!inner_) return lost();
   fate_.pause(node_);
   if (!inner_ || fate_.strikes(0.03, "connection lost in claim", node_)) return lost();
   if (fate_.strikes(0.01, "claim failed for good", node_)) return lost(errc::internal);
-  std::optional<engine::turn_claim> early;
-  if (fate_.bug() == deliberate_bug::folded_claim) {
-    auto seen = inner_->claim(request);
-    inner_->abandon();
-    if (seen) early = std::move(*seen);
+  const bool is_folded = fate_.bug() == deliberate_bug::folded_claim || fate_.bug() == deliberate_bug::no_fence;
+  std::optional<storage::memory::database_dump> snapshot;
+  if (is_folded) {
+    snapshot = fate_.look();
     fate_.pause(node_);
     if (!inner_) return lost();
   }
   auto claimed = claim_granted(request);
   if (!claimed) return claimed;
-  if (early)
-    for (std::size_t i = 0; i < claimed->sessions.size(); ++i)
-      if (claimed->sessions[i].status == engine::claim_status::claimed &&
-          early->sessions[i].status == engine::claim_status::claimed &&
-          early->sessions[i].image.has_value() == claimed->sessions[i].image.has_value())
-        claimed->sessions[i] = early->sessions[i];
+  if (snapshot) see(*snapshot, request, *claimed);
   if (fate_.bug() == deliberate_bug::no_lock) serve_unlocked(request, *claimed);
   if (fate_.bug() == deliberate_bug::reversed_fetch)
     for (auto& c : claimed->sessions)
@@ -89,6 +106,10 @@ engine::result<engine::db_time> faulty_turn_store::commit(std::span<const engine
   if (fate_.bug() == deliberate_bug::publish_before_commit) publish_(writes);
   if (fate_.strikes(0.04, "connection lost before COMMIT", node_)) return lost();
   if (fate_.strikes(0.02, "in doubt, not committed", node_)) return lost(errc::commit_in_doubt);
+  if (!writes.empty() && fate_.strikes(0.03, "connection lost in COMMIT, which goes on", node_)) {
+    fate_.commit_later(std::exchange(inner_, connect_()), {writes.begin(), writes.end()});
+    return engine::fail(errc::commit_in_doubt, "simulated");
+  }
   if (fate_.strikes(0.04, "serialization failure", node_)) {
     if (fate_.bug() == deliberate_bug::silent_commit_failure) return abandon(), engine::result<engine::db_time>{};
     return lost(errc::serialization_failure);
@@ -138,6 +159,10 @@ engine::result<void> faulty_node_store::sweep(const std::vector<std::string>& ki
   if (is_lost("sweep")) return gone();
   if (fate_.bug() == deliberate_bug::no_sweep) return {};
   return inner_->sweep(kinds, found);
+}
+engine::result<void> faulty_node_store::set_admission(const engine::admission_limits& limits) {
+  if (is_lost("set_admission")) return gone();
+  return inner_->set_admission(limits);
 }
 engine::result<engine::cleanup_report> faulty_node_store::cleanup(const engine::cleanup_request& request) {
   if (is_lost("cleanup")) return gone();

@@ -15,8 +15,9 @@ namespace rowcall::simulation {
 class faulty_turn_store final : public engine::turn_store {
  public:
   using publisher = std::function<void(std::span<const engine::session_writes>)>;
-  faulty_turn_store(std::unique_ptr<engine::turn_store> inner, fate& f, std::string node, publisher publish)
-      : inner_(std::move(inner)), fate_(f), node_(std::move(node)), publish_(std::move(publish)) {}
+  using connector = std::function<std::unique_ptr<engine::turn_store>()>;
+  faulty_turn_store(connector connect, fate& f, std::string node, publisher publish)
+      : connect_(std::move(connect)), inner_(connect_()), fate_(f), node_(std::move(node)), publish_(std::move(publish)) {}
 
   /// The node has died: nothing gets through any more.
   /// The caller decides whether the server hears of it (by destroying the connection).
@@ -37,6 +38,11 @@ class faulty_turn_store final : public engine::turn_store {
   engine::result<engine::turn_claim> claim_granted(const engine::turn_request& request);
   void serve_unlocked(const engine::turn_request& request, engine::turn_claim& claim);
 
+  /// deliberate_bug::folded_claim: what the claim's statement sees, whose snapshot is older than its locks.
+  static void see(const storage::memory::database_dump& snapshot, const engine::turn_request& request,
+                  engine::turn_claim& claim);
+
+  connector connect_;
   std::unique_ptr<engine::turn_store> inner_;
   fate& fate_;
   std::string node_;
@@ -55,6 +61,7 @@ class faulty_node_store final : public engine::node_store {
   engine::result<void> leave(const std::string& node) override;
   engine::result<void> sweep(const std::vector<std::string>& kinds,
                              const std::function<bool(std::span<const engine::pending_session>)>& found) override;
+  engine::result<void> set_admission(const engine::admission_limits& limits) override;
   engine::result<engine::cleanup_report> cleanup(const engine::cleanup_request& request) override;
 
  private:

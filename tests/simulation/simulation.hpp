@@ -14,6 +14,7 @@ enum class deliberate_bug {
   publish_before_commit,   ///< a notice goes out, then COMMIT is tried
   ack_before_commit,       ///< a client is told "stored" when the connection was lost before COMMIT
   folded_claim,            ///< the commands are read before the locks are granted
+  no_fence,                ///< the same, and no primary key stops the stale turn
   no_lock,                 ///< a shard that is locked is served all the same, from what was committed before
   lost_send,               ///< COMMIT forgets a sent command
   doubled_submit,          ///< a resubmit is stored under another idempotency key

@@ -5,7 +5,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
+#include <string>
 #include <string_view>
 
 namespace rowcall::simulation {
@@ -54,9 +56,16 @@ class seeds : public testing::TestWithParam<std::uint64_t> {};
 TEST_P(seeds, keep_the_promise) { expect_range_kept(1 + GetParam() * seeds_per_test, seeds_per_test); }
 INSTANTIATE_TEST_SUITE_P(simulation, seeds, testing::Range<std::uint64_t>(0, 6));
 
-/// 1 and 4: a faulty and a calm run; 109: once ended the simulation itself (a node booted while another one waited).
 TEST(simulation, kept_seeds_keep_the_promise) {
-  for (const std::uint64_t seed : {1, 4, 109}) expect_kept(seed);
+  std::ifstream file(ROWCALL_SIMULATION_DIR "/kept_seeds.txt");
+  ASSERT_TRUE(file) << "no kept_seeds.txt";
+  int count = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line.front() == '#') continue;
+    expect_kept(std::stoull(line));
+    ++count;
+  }
+  EXPECT_GT(count, 0);
 }
 
 TEST(simulation, seeds_asked_for_keep_the_promise) {

@@ -41,6 +41,7 @@ world::world(const options& o) : options_(o), random_(o.seed), is_calm_(o.seed %
     followers_[i].records.resize(sessions_count);
     for (std::size_t s = 0; s < sessions_count; ++s) rejoin(followers_[i], s, {});
   }
+  if (options_.bug == deliberate_bug::no_fence) storage::memory::set_fence(*db_, false);
   ledger::stumbles = [this] { return strikes(0.03, "module throws", ""); };
 }
 
@@ -121,10 +122,11 @@ void world::boot(std::size_t index) {
     w.reconnect_wait = 10ms;
     w.reconnect_wait_max = 100ms;
     w.bus = n.bus.get();
+    w.clock = clock_;
     w.counters = &n.counters;
     w.log = log;
     auto store = std::make_shared<faulty_turn_store>(
-        storage::memory::make_turn_store(db_, n.name), *this, n.name, [&n](std::span<const engine::session_writes> writes) {
+        [this, name = n.name] { return storage::memory::make_turn_store(db_, name); }, *this, n.name, [&n](std::span<const engine::session_writes> writes) {
           std::vector<engine::update_notice> notices;
           for (const auto& x : writes)
             if (!x.updates.empty()) notices.push_back({x.session, x.updates.front().seq, x.updates.back().seq, x.updates});
@@ -144,6 +146,8 @@ void world::boot(std::size_t index) {
   c.heartbeat_interval = 100ms;
   c.dead_after = 300ms;
   c.reconnect_wait_max = 100ms;
+  // So low that clients are refused now and then.
+  c.admission = options_.seed % 3 == 1 ? engine::admission_limits{2, 12} : engine::admission_limits{};
   c.clock = clock_;
   c.counters = &n.counters;
   c.is_joined = &n.is_joined;
@@ -258,9 +262,22 @@ void world::pass_time() {
   clock_->set(engine::clock::time_point{jobs_->clock().now().time_since_epoch()});
 }
 
+void world::commit_later(std::unique_ptr<engine::turn_store> connection, std::vector<engine::session_writes> writes) {
+  late_commits_.push_back({std::move(connection), std::move(writes)});
+}
+
+void world::finish_commit() {
+  const auto at = late_commits_.begin() + static_cast<std::ptrdiff_t>(below(late_commits_.size()));
+  const auto late = std::move(*at);
+  late_commits_.erase(at);
+  const auto done = late.connection->commit(late.writes);
+  note(std::string("the server finishes a COMMIT: ") + (done ? "done" : std::string(to_string(done.error().code))));
+}
+
 void world::step() {
   ++steps_;
   if (faults_on_ && happens(0.01)) return strike();
+  if (!late_commits_.empty() && happens(0.05)) return finish_commit();
   const auto choice = below(100);
   if (choice < 60 && run_job()) return;
   if (choice < 80 && !bag_.empty()) return deliver();
@@ -374,7 +391,8 @@ void world::submit(sim_client& c) {
   for (std::size_t i = 0; i < stored->size(); ++i) {
     const auto& r = (*stored)[i];
     auto& record = history_.submits[c.records[i]];
-    const bool is_refused = r.kind == engine::submit_receipt::outcome::unknown_kind;
+    const bool is_refused = r.kind == engine::submit_receipt::outcome::unknown_kind ||
+                            r.kind == engine::submit_receipt::outcome::busy;
     record.result = is_refused ? checker::outcome::refused : checker::outcome::acknowledged;
     record.seq = r.seq.value;
     text += ' ' + record.session + '/' + std::to_string(r.seq.value) + ' ' + record.type;
@@ -449,6 +467,7 @@ report world::run() {
   clients_on_ = faults_on_ = false;
   is_bus_down_ = false;
   orphans_.clear();
+  while (!late_commits_.empty()) finish_commit();
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->is_stopped) resume(*nodes_[i]);
     if (nodes_[i]->is_dead) boot(i);
@@ -516,6 +535,7 @@ std::string to_string(deliberate_bug bug) {
     case deliberate_bug::publish_before_commit: return "publish_before_commit";
     case deliberate_bug::ack_before_commit: return "ack_before_commit";
     case deliberate_bug::folded_claim: return "folded_claim";
+    case deliberate_bug::no_fence: return "no_fence";
     case deliberate_bug::no_lock: return "no_lock";
     case deliberate_bug::lost_send: return "lost_send";
     case deliberate_bug::doubled_submit: return "doubled_submit";

@@ -92,6 +92,8 @@ class world final : public fate {
   void pause(const std::string& node) override;
   void note(std::string line) override;
   deliberate_bug bug() const override { return options_.bug; }
+  void commit_later(std::unique_ptr<engine::turn_store> connection, std::vector<engine::session_writes> writes) override;
+  storage::memory::database_dump look() override { return storage::memory::dump(*db_); }
   void publish(const std::string& from, std::span<const engine::wake> wakes);
   void publish(const std::string& from, std::span<const engine::update_notice> notices);
 
@@ -114,6 +116,7 @@ class world final : public fate {
   void step();
   bool run_job();
   void pass_time();
+  void finish_commit();
   void deliver();
   void act(sim_client& c);
   void submit(sim_client& c);
@@ -150,6 +153,11 @@ class world final : public fate {
   std::vector<std::unique_ptr<node_boot>> boots_;  ///< all that ever were
   std::vector<node_boot*> nodes_;
   std::vector<std::unique_ptr<engine::turn_store>> orphans_;  ///< connections whose other end vanished
+  struct late_commit {
+    std::unique_ptr<engine::turn_store> connection;
+    std::vector<engine::session_writes> writes;
+  };
+  std::vector<late_commit> late_commits_;  ///< that the server is still at
   std::vector<engine::session_id> sessions_;
   std::vector<sim_client> clients_;
   std::vector<sim_follower> followers_;

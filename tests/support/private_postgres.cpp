@@ -46,8 +46,12 @@ void give_to_postgres(const std::string& path) {
 
 }  // namespace
 
-private_postgres::private_postgres(options how) : options_(std::move(how)), base_(make_directory()), bin_(postgres_bin()) {
-  const auto data = base_ + "/data";
+private_postgres::private_postgres(options how)
+    : options_(std::move(how)),
+      base_(make_directory()),
+      data_((options_.data_under.empty() ? base_ : options_.data_under) + "/data"),
+      bin_(postgres_bin()) {
+  const auto& data = data_;
   const auto log = base_ + "/setup.log";
   try {
     // A cluster that was made before is copied in a fraction of the time that initdb takes.
@@ -112,8 +116,8 @@ bool private_postgres::answers() const {
 void private_postgres::start() {
   if (server_.running()) return;
   // Left by kill9; postgres would take it for a live server's if the pid were in use again.
-  std::filesystem::remove(base_ + "/data/postmaster.pid");
-  server_ = process({bin_ + "/postgres", "-D", base_ + "/data", "-p", std::to_string(port_), "-k", base_ + "/socket"},
+  std::filesystem::remove(data_ + "/postmaster.pid");
+  server_ = process({bin_ + "/postgres", "-D", data_, "-p", std::to_string(port_), "-k", base_ + "/socket"},
                     {.output = base_ + "/postgres.log",
                      .signal_on_parent_death = SIGQUIT,  // takes its children along, as SIGKILL would not
                      .user_if_root = "postgres"});
@@ -135,13 +139,21 @@ void private_postgres::kill9() {
   wait_for_children_to_end();
 }
 
+void private_postgres::replace_data(const std::string& folder) {
+  const auto data = base_ + "/data";
+  std::filesystem::remove_all(data);
+  run_to_end({"cp", "-r", folder, data}, {.output = base_ + "/setup.log"});
+  run_to_end({"chown", "-R", "--reference=" + base_ + "/socket", data}, {.output = base_ + "/setup.log"});
+  run_to_end({"chmod", "0700", data}, {.output = base_ + "/setup.log"});
+}
+
 void private_postgres::freeze() { server_.signal(SIGSTOP); }
 void private_postgres::thaw() { server_.signal(SIGCONT); }
 
 void private_postgres::wait_for_children_to_end() const {
   // Orphaned backends hold the old shared memory and the sockets; a new postmaster refuses to start next to them. They
   // are found by their working directory, which is the data directory.
-  const auto data = std::filesystem::canonical(base_ + "/data").string();
+  const auto data = std::filesystem::canonical(data_).string();
   const bool gone = eventually(stop_deadline, [&] {
     std::error_code ended;  // a process may end while it is looked at
     for (const auto& entry : std::filesystem::directory_iterator("/proc", ended)) {

@@ -16,6 +16,7 @@ class private_postgres {
     bool tcp = false;      ///< listen on 127.0.0.1 too, on a free port that stays the same over restarts
     bool durable = false;  ///< fsync, full_page_writes and synchronous_commit on; for tests that kill the server keep it on
     std::vector<std::string> settings;  ///< lines for postgresql.conf: "max_connections = 20"
+    std::string data_under;             ///< the folder in which the data directory is made; empty: one of its own
   };
 
   /// Makes the cluster and starts it. Throws std::runtime_error with the log's end when it does not come up.
@@ -31,6 +32,7 @@ class private_postgres {
   void stop();     ///< fast shutdown: sessions are cut off, what is open is rolled back
   void kill9();    ///< SIGKILL to the postmaster; returns when its children have noticed and ended
   void restart() { stop(), start(); }
+  void replace_data(const std::string& folder);  ///< while it is stopped: the cluster's files become a copy of these
   void freeze();   ///< SIGSTOP to the postmaster: new connections hang, open ones go on
   void thaw();
   [[nodiscard]] pid_t pid() const { return server_.pid(); }
@@ -44,6 +46,7 @@ class private_postgres {
 
   options options_;
   std::string base_;
+  std::string data_;
   std::string bin_;
   int port_ = 5432;
   process server_;

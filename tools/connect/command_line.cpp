@@ -71,7 +71,9 @@ void add_connection_options(CLI::App& app, connection_options& options) {
       ->envname("ROWCALL_NATS_URL")
       ->type_name("URL")
       ->capture_default_str();
-  app.add_option("--subject-prefix", options.subject_prefix, "first token of the NATS subjects")->capture_default_str();
+  app.add_option("--subject-prefix", options.subject_prefix, "first token of the NATS subjects")
+      ->capture_default_str()
+      ->envname("ROWCALL_SUBJECT_PREFIX");  // of the deployment, as both addresses: every program has to read the same
   add_duration_option(app, "--connect-timeout", options.connect_timeout, "bound on making one connection");
 }
 

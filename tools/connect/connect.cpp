@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "bus/nats_bus.hpp"
 #include "bus/signal_channel.hpp"
 #include "storage/postgres/migrator.hpp"
 
@@ -82,9 +81,7 @@ engine::result<void> check_database(const connection_options& options) {
   }
 }
 
-namespace {
-
-bus::nats_config nats_config_of(const connection_options& options, const std::string& role) {
+bus::nats_config bus_config_of(const connection_options& options, const std::string& role) {
   bus::nats_config config;
   config.url = options.nats_url;
   config.name = "rowcall " + role;
@@ -92,6 +89,8 @@ bus::nats_config nats_config_of(const connection_options& options, const std::st
   config.connect_timeout = std::min(options.connect_timeout, config.connect_timeout);
   return config;
 }
+
+namespace {
 
 engine::error unusable_nats(const connection_options& options, engine::error error) {
   error.message = "cannot use NATS at " + without_password(options.nats_url) + ": " + error.message +
@@ -101,8 +100,11 @@ engine::error unusable_nats(const connection_options& options, engine::error err
 
 }  // namespace
 
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role) {
-  auto opened = bus::connect_nats(nats_config_of(options, role));
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
+                                                      std::optional<std::size_t> inline_updates_bytes_max) {
+  auto config = bus_config_of(options, role);
+  if (inline_updates_bytes_max) config.inline_updates_bytes_max = *inline_updates_bytes_max;
+  auto opened = bus::connect_nats(std::move(config));
   if (!opened) return tl::make_unexpected(unusable_nats(options, opened.error()));
   return opened;
 }
@@ -110,7 +112,7 @@ engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& 
 engine::result<std::unique_ptr<bus::signal_channel>> open_signals(
     const connection_options& options, const std::string& role,
     std::function<void(const engine::session_id&, std::string_view)> on_signal) {
-  auto opened = bus::signal_channel::open(nats_config_of(options, role + " signals"), std::move(on_signal));
+  auto opened = bus::signal_channel::open(bus_config_of(options, role + " signals"), std::move(on_signal));
   if (!opened) return tl::make_unexpected(unusable_nats(options, opened.error()));
   return opened;
 }

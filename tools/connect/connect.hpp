@@ -3,9 +3,11 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "bus/nats_bus.hpp"
 #include "engine/ports.hpp"
 #include "storage/postgres/stores.hpp"
 
@@ -36,8 +38,13 @@ std::string unreachable_database(const connection_options& options, const std::s
 /// Errors: invalid_argument (no database configured), unavailable (not reachable; says what to do), schema_mismatch.
 engine::result<void> check_database(const connection_options& options);
 
+/// The configuration of a bus. `role` ends up in the connection's name.
+bus::nats_config bus_config_of(const connection_options& options, const std::string& role);
+
 /// Connects to NATS in the background: the bus is usable at once and reconnects for ever.
-engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role);
+/// `inline_updates_bytes_max`: a notice carries its updates when their data is not larger; nothing: the bus's default.
+engine::result<std::unique_ptr<engine::bus>> open_bus(const connection_options& options, const std::string& role,
+                                                      std::optional<std::size_t> inline_updates_bytes_max = {});
 
 /// A channel for signals; as open_bus.
 engine::result<std::unique_ptr<bus::signal_channel>> open_signals(

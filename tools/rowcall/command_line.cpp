@@ -1,10 +1,13 @@
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <cstdio>
+#include <limits>
 
 #include "tools/connect/command_line.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/exit_code.hpp"
+#include "tools/rowcall/format.hpp"
 #include "tools/rowcall/options.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -19,8 +22,11 @@ struct table {
   submit_options submit;
   follow_options follow;
   status_options status;
+  top_options top;
   cleanup_options cleanup;
   dead_options dead;
+  doctor_options doctor;
+  restored_options restored;
   serve_options serve;
   demo_options demo;
   chat_options chat;
@@ -30,10 +36,20 @@ struct table {
 
 void add_global(CLI::App& app, global_options& o) {
   add_connection_options(app, o.connection);
-  app.add_option("--log-level", o.log_level, "what the log on stderr tells")
+  app.add_option("--log-level", o.log.level, "what the log on stderr tells")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->type_name("LEVEL")
       ->capture_default_str();
+  app.add_option("--log-format", o.log.format, "text for people, json for machines: one object a line")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  app.add_flag("--log-data", o.log.data, "the log may show what a failing command holds");
+  app.add_option("--log-repeat-max", o.log.repeat_max, "lines of one kind in a period, the rest is counted; 0 is all")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  add_duration_option(app, "--log-repeat-period", o.log.repeat_period, "that period");
   app.add_flag("--json", o.json, "output for scripts: one JSON object a line, on stdout");
   app.add_option("--data-bytes-max", o.data_bytes_max, "largest data of one command, in bytes")
       ->check(CLI::Range(std::size_t{2}, std::size_t{16} * 1024 * 1024))
@@ -44,9 +60,9 @@ void add_global(CLI::App& app, global_options& o) {
 void add_migrate(CLI::App& app, migrate_options& o) {
   auto* sub = app.add_subcommand("migrate", "bring the database schema up to date, or back");
   sub->require_subcommand(0, 1);
-  sub->add_subcommand("up", "apply all missing migrations (also without a word)")->callback([&o] {
-    o.what = migrate_options::direction::up;
-  });
+  auto* up = sub->add_subcommand("up", "apply all missing migrations (also without a word)");
+  up->add_flag("--force", o.force, "also while engines run that do not go with the new schema");
+  up->callback([&o] { o.what = migrate_options::direction::up; });
   auto* down = sub->add_subcommand("down", "undo the last migration; --to VERSION undoes more (this deletes data)");
   down->add_option_function<int>(
           "--to", [&o](int version) { o.target = version; }, "undo everything above this version")
@@ -89,7 +105,7 @@ void add_follow(CLI::App& app, follow_options& o) {
   auto* sub = app.add_subcommand("follow", "print a session's updates, from any point, live");
   sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
   sub->add_option("-a,--after", o.after, "start after this update seq; 0 is the beginning")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->type_name("SEQ")
       ->capture_default_str();
   sub->add_option_function<std::uint64_t>(
@@ -103,6 +119,16 @@ void add_status(CLI::App& app, status_options& o) {
   auto* sub = app.add_subcommand("status", "sessions, pending commands, nodes, retries, dead letters");
   sub->add_flag("--watch", o.watch, "again and again until Ctrl-C");
   add_duration_option(*sub, "--interval", o.interval, "how often --watch looks");
+}
+
+void add_top(CLI::App& app, top_options& o) {
+  auto* sub = app.add_subcommand("top", "live: rates, pending commands, engines, the busiest sessions; q quits");
+  add_duration_option(*sub, "--interval", o.interval, "how often it looks");
+  sub->add_option("--sessions", o.sessions, "busiest sessions shown")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1'000}))
+      ->type_name("N")
+      ->capture_default_str();
+  sub->add_flag("--once", o.once, "print once and end; also when the output is no terminal");
 }
 
 void add_cleanup(CLI::App& app, cleanup_options& o) {
@@ -138,6 +164,16 @@ void add_dead(CLI::App& app, dead_options& o) {
   add("drop", "mark it as dealt with", dead_options::verb::drop);
 }
 
+void add_doctor(CLI::App& app) {
+  app.add_subcommand("doctor", "check versions, schema, settings, clocks, connections, engines; says what to do")
+      ->footer(std::string{"Ends with 0 when all is well, 7 when something needs attention, 1 when something is broken.\n\n"} +
+               exit_codes_text);
+}
+
+void add_restored(CLI::App& app) {
+  app.add_subcommand("restored", "to be run once after an older state of the database was restored, before engines start");
+}
+
 void add_serve(CLI::App& app, serve_options& o) {
   auto* sub = app.add_subcommand("serve", "run an engine until SIGTERM or Ctrl-C");
   const auto count = [&](const char* name, auto& value, auto low, auto high, const char* description) {
@@ -159,6 +195,8 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--turn-commands-per-session-max", o.turn_commands_per_session_max, 1, 100'000,
         "commands of one session in one turn");
   count("--turn-bytes-max", o.turn_bytes_max, 1'024, 1'000'000'000, "bytes of command data in one turn");
+  count("--inline-updates-bytes-max", o.inline_updates_bytes_max, 0, 512 * 1024,
+        "a notice carries the updates up to this size; followers read larger ones from the log");
   duration("--sweep-interval", o.sweep_interval, "how often lost wakes are looked for");
   duration("--heartbeat-interval", o.heartbeat_interval, "how often this node says that it is alive");
   duration("--dead-after", o.dead_after, "a node that was silent for this long is dead");
@@ -170,8 +208,19 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--retry-attempts-max", o.retry_attempts_max, 1, 1'000, "attempts before a failing command is parked");
   duration("--retry-base", o.retry_base, "wait before the second attempt; doubled for each further one");
   duration("--retry-wait-max", o.retry_wait_max, "the longest wait between two attempts");
+  count("--session-pending-max", o.session_pending_max, 0, 1'000'000'000,
+        "pending commands of one session beyond which submits are refused as busy (up to 63 more); 0 is no bound");
+  count("--pending-max", o.pending_max, 0, 1'000'000'000,
+        "pending commands of all sessions beyond which submits are refused as busy, counted by the sweep; 0 is no bound");
   duration("--retention", o.retention, "what is processed and older is deleted; 0 keeps everything");
   duration("--retention-interval", o.retention_interval, "how often the retention is applied");
+  sub->add_option(
+         "--metrics-listen", o.metrics_listen,
+         "serve /metrics, /healthz and /readyz over HTTP here, for example 127.0.0.1:9464 (port 0 is a free one); "
+         "without it there is no such port")
+      ->type_name("HOST:PORT");
+  duration("--metrics-status-interval", o.metrics_status_interval,
+           "how often the database is asked for the pending commands that the metrics show");
   duration("--stop-timeout", o.stop_timeout, "bound on a graceful stop");
 }
 
@@ -264,7 +313,11 @@ void add_token(CLI::App& app, token_options& o) {
 
 int tell(CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-  std::fprintf(stderr, "rowcall: %s\n", error.what());
+  const auto unknown = app.remaining();
+  if (app.get_subcommands().empty() && !unknown.empty())
+    std::fprintf(stderr, "rowcall: there is no command '%s'\n", sanitised(unknown.front()).c_str());
+  else
+    std::fprintf(stderr, "rowcall: %s\n", error.what());
   std::fprintf(stderr, "See `rowcall%s%s --help`.\n", app.get_subcommands().empty() ? "" : " ",
                app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name().c_str());
   return static_cast<int>(exit_code::usage);
@@ -288,8 +341,11 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   add_submit(app, t.submit);
   add_follow(app, t.follow);
   add_status(app, t.status);
+  add_top(app, t.top);
   add_cleanup(app, t.cleanup);
   add_dead(app, t.dead);
+  add_doctor(app);
+  add_restored(app);
   add_chat(app, t.chat);
   add_demo(app, t.demo);
   add_gateway(app, t.gateway);
@@ -308,8 +364,11 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   if (name == "submit") return with(t.submit);
   if (name == "follow") return with(t.follow);
   if (name == "status") return with(t.status);
+  if (name == "top") return with(t.top);
   if (name == "cleanup") return with(t.cleanup);
   if (name == "dead") return with(t.dead);
+  if (name == "restored") return with(t.restored);
+  if (name == "doctor") return with(t.doctor);
   if (name == "chat") return with(t.chat);
   if (name == "gateway") return with(t.gateway);
   if (name == "token") return with(t.token);

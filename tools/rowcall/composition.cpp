@@ -2,24 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
-namespace rowcall::tools {
+#include "tools/rowcall/service_notice.hpp"
 
-void log_line(engine::log_level level, std::string_view text) {
-  switch (level) {
-    case engine::log_level::debug:
-      spdlog::debug("{}", text);
-      return;
-    case engine::log_level::info:
-      spdlog::info("{}", text);
-      return;
-    case engine::log_level::warning:
-      spdlog::warn("{}", text);
-      return;
-    case engine::log_level::error:
-      spdlog::error("{}", text);
-      return;
-  }
-}
+namespace rowcall::tools {
 
 engine::result<void> await_database(const global_options& global, stop_signal& stop) {
   constexpr milliseconds wait_max{2'000};
@@ -27,6 +12,7 @@ engine::result<void> await_database(const global_options& global, stop_signal& s
     auto checked = check_database(global.connection);
     if (checked || checked.error().code != engine::errc::unavailable) return checked;
     spdlog::warn("{} Trying again.", checked.error().message);
+    tell_service_manager("STATUS=waiting for the database");
     if (stop.wait_for(wait)) return {};
   }
 }

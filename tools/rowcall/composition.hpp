@@ -1,16 +1,11 @@
 #pragma once
 
-#include <string_view>
-
 #include "engine/ports.hpp"
 #include "tools/rowcall/options.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 
 /// What the long-running commands share.
 namespace rowcall::tools {
-
-/// An engine::log_sink on the process's log.
-void log_line(engine::log_level level, std::string_view text);
 
 /// Waits for a database with the right schema: a service may start before its database does. An error is final;
 /// `stop` ends the wait with success.

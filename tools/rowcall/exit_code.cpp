@@ -9,7 +9,7 @@ exit_code exit_code_of(const engine::error& error) {
     case engine::errc::invalid_argument:
       return exit_code::usage;
     case engine::errc::busy:
-      return exit_code::refused;
+      return exit_code::busy;
     case engine::errc::timed_out:
       return exit_code::timed_out;
     case engine::errc::not_found:

@@ -17,7 +17,7 @@ namespace {
 
 void print_gone(const engine::session_id& session, const std::optional<engine::snapshot_row>& snapshot, bool json) {
   if (!json) {
-    std::printf("-------- older updates were removed by retention; the state after update %lld is:\n         %s\n",
+    std::printf("-------- what lies between is gone (retention, or a restored database); the state after update %lld is:\n         %s\n",
                 static_cast<long long>(snapshot ? snapshot->seq.value : 0),
                 snapshot ? sanitised(snapshot->state).c_str() : "{}");
     return;
@@ -39,7 +39,7 @@ class printer {
   /// False when there is nothing more to print: enough was printed, or nobody reads.
   bool print(const engine::session_id& session, std::span<const engine::update_row> updates) {
     for (const auto& update : updates) {
-      if (is_over()) return false;
+      if (is_over()) break;
       std::printf("%s\n", format_update(session, update, json_).c_str());
       if (left_) --*left_;
     }

@@ -1,5 +1,6 @@
 #include "gateway/gateway.hpp"
 
+#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/composition.hpp"
+#include "tools/rowcall/logging.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -92,7 +94,7 @@ void raise_descriptor_limit(std::size_t wanted) {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted + 100)
-    log_line(engine::log_level::warning, "this process may open " + std::to_string(limit.rlim_cur) +
+    spdlog::warn("{}", "this process may open " + std::to_string(limit.rlim_cur) +
                                              " descriptors, fewer than --connections-max asks for: raise `ulimit -n`");
 }
 
@@ -151,7 +153,7 @@ exit_code run(const global_options& global, const gateway_options& options) {
   ports.submitter = &submitter;
   ports.bus = bus->get();
   ports.signals = &signals;
-  ports.log = log_line;
+  ports.log = make_log_sink();
   ports.load_keys = [&]() -> engine::result<gateway::key_ring> {
     if (options.development) return gateway::key_ring::development();
     return gateway::key_ring::load(options.token_keys);
@@ -159,20 +161,19 @@ exit_code run(const global_options& global, const gateway_options& options) {
   gateway::gateway server{*config, std::move(ports)};
   if (auto started = server.start(); !started) return fail_with(started.error());
   receiver.set(&server);
-  log_line(engine::log_level::info, "rowcall " + std::string{version} + " gateway at " + server.address() +
+  spdlog::info("{}", "rowcall " + std::string{version} + " gateway at " + server.address() +
                                         "; database " + without_password(global.connection.database_url) + "; NATS " +
                                         without_password(global.connection.nats_url));
   if (options.development)
-    log_line(engine::log_level::warning,
-             "the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
+    spdlog::warn("the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
   print_address(server.address(), global.json);
   stop.wait();
 
-  log_line(engine::log_level::info, "stopping");
+  spdlog::info("stopping");
   const bool in_time = server.stop(options.stop_timeout);
-  if (!in_time) log_line(engine::log_level::warning, "not every connection ended in time");
+  if (!in_time) spdlog::warn("not every connection ended in time");
   receiver.set(nullptr);
-  log_line(engine::log_level::info, "stopped");
+  spdlog::info("stopped");
   return exit_code::ok;
 }
 

@@ -16,6 +16,7 @@ void print(const migration_status& m, bool json) {
   if (json) {
     engine::json::writer w;
     w.begin_object().key("version").number(std::int64_t{m.version}).key("name").string(m.name);
+    w.key("compatible_from").number(std::int64_t{m.compatible_from});
     w.key("applied").boolean(m.applied).key("changed").boolean(m.changed).key("applied_at");
     if (m.applied)
       w.string(m.applied_at);
@@ -64,7 +65,7 @@ exit_code run(const global_options& global, const migrate_options& options) {
   migrator m{store_config_of(global.connection, "migrate")};
   switch (options.what) {
     case migrate_options::direction::up: {
-      auto applied = m.up();
+      auto applied = m.up(options.force);
       if (!applied) return fail_migration(global, applied.error());
       print_count("applied", *applied, global.json);
       return exit_code::ok;

@@ -9,6 +9,7 @@
 
 #include "engine/types.hpp"
 #include "tools/connect/connect.hpp"
+#include "tools/rowcall/logging.hpp"
 
 /// What the command line, the environment and the configuration file amount to. Plain structs; the defaults are here.
 namespace rowcall::tools {
@@ -17,8 +18,8 @@ using std::chrono::milliseconds;
 
 struct global_options {
   connection_options connection;
-  std::string log_level = "info";  ///< trace, debug, info, warn, error or off; logs go to stderr
-  bool json = false;               ///< output for scripts: one JSON object a line
+  log_options log;
+  bool json = false;                                                    ///< output for scripts: one JSON object a line
   std::size_t data_bytes_max = engine::command_data_bytes_max_default;  ///< of one command's data
 };
 
@@ -26,6 +27,7 @@ struct migrate_options {
   enum class direction { up, down, status };
   direction what = direction::up;
   std::optional<int> target;  ///< down: the version to go back to; without one, the last migration is undone
+  bool force = false;         ///< up: also while engines run that do not go with the new schema
 };
 
 struct submit_options {
@@ -46,6 +48,12 @@ struct status_options {
   milliseconds interval{1'000};
 };
 
+struct top_options {
+  milliseconds interval{2'000};
+  std::size_t sessions = 10;  ///< of the busiest, shown
+  bool once = false;          ///< one screen, then the end
+};
+
 struct cleanup_options {
   milliseconds older_than{0};
   std::size_t chunk_rows = 2'000;
@@ -60,6 +68,10 @@ struct dead_options {
   bool all = false;  ///< list: resolved ones as well
 };
 
+struct doctor_options {};
+
+struct restored_options {};
+
 /// Bounds and times of an engine; see actors/engine_node.hpp for what each does.
 struct serve_options {
   std::string node;           ///< name of this boot; empty = host name, pid and a random part
@@ -69,6 +81,7 @@ struct serve_options {
   std::size_t turn_commands_max = 4'096;
   std::size_t turn_commands_per_session_max = 256;
   std::size_t turn_bytes_max = 4 * 1024 * 1024;
+  std::size_t inline_updates_bytes_max = 8 * 1024;  ///< a notice with more data than this makes followers read the log
   milliseconds sweep_interval{1'000};
   milliseconds heartbeat_interval{250};
   milliseconds dead_after{750};             ///< a node without a heartbeat for this long is dead
@@ -79,9 +92,13 @@ struct serve_options {
   int retry_attempts_max = 10;
   milliseconds retry_base{100};
   milliseconds retry_wait_max{60'000};
+  std::int64_t session_pending_max = 1'000'000;  ///< of one session, 0 = none
+  std::int64_t pending_max = 10'000'000;         ///< of all sessions, 0 = none
   milliseconds retention{0};  ///< 0 = keep everything
   milliseconds retention_interval{10'000};
   milliseconds stop_timeout{10'000};  ///< SIGTERM to exit
+  std::string metrics_listen;  ///< HOST:PORT of /metrics, /healthz and /readyz; port 0 = a free one; empty = none
+  milliseconds metrics_status_interval{10'000};  ///< how often the database is asked for what the metrics show of it
 };
 
 struct demo_options {
@@ -134,8 +151,9 @@ struct token_options {
 
 struct invocation {
   global_options global;
-  std::variant<migrate_options, submit_options, follow_options, status_options, cleanup_options, dead_options,
-               serve_options, demo_options, chat_options, gateway_options, token_options>
+  std::variant<migrate_options, submit_options, follow_options, status_options, top_options, cleanup_options,
+               dead_options, doctor_options, restored_options, serve_options, demo_options, chat_options,
+               gateway_options, token_options>
       action;
 };
 

@@ -17,7 +17,7 @@ int run_main(int argc, char** argv, engine::module_registry modules) {
     auto read = read_command_line(argc, argv);
     if (const auto* ended = std::get_if<int>(&read)) return *ended;
     const auto& [global, action] = std::get<invocation>(read);
-    start_logging(global.log_level);
+    start_logging(global.log);
     const auto code = std::visit(
         [&, &global = global](const auto& options) {
           if constexpr (std::is_same_v<std::decay_t<decltype(options)>, serve_options>)

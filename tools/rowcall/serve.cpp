@@ -10,9 +10,13 @@
 #include <thread>
 
 #include "actors/engine_node.hpp"
+#include "storage/postgres/incarnation.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/composition.hpp"
+#include "tools/rowcall/engine_telemetry.hpp"
+#include "tools/rowcall/logging.hpp"
+#include "tools/rowcall/service_notice.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -33,13 +37,22 @@ actors::node_config node_config_of(const serve_options& o) {
   c.sweep_interval = o.sweep_interval;
   c.heartbeat_interval = o.heartbeat_interval;
   c.dead_after = o.dead_after;
+  c.admission = {o.session_pending_max, o.pending_max};
   c.retention = std::chrono::duration_cast<std::chrono::seconds>(o.retention);
   c.retention_interval = o.retention_interval;
   return c;
 }
 
-storage::postgres::store_config turn_store_config_of(const global_options& global, const serve_options& o) {
+/// Of all stores of this engine: what its actors remember is of this incarnation of the database.
+storage::postgres::store_config engine_store_config_of(const global_options& global, const std::string& incarnation) {
   auto c = store_config_of(global.connection, "serve");
+  c.incarnation = incarnation;
+  return c;
+}
+
+storage::postgres::store_config turn_store_config_of(const global_options& global, const std::string& incarnation,
+                                                     const serve_options& o) {
+  auto c = engine_store_config_of(global, incarnation);
   c.transaction_timeout = o.transaction_timeout;
   c.statement_timeout = o.statement_timeout;
   return c;
@@ -73,17 +86,28 @@ class stop_bound {
   std::thread thread_;  // last: starts when the rest is there
 };
 
-/// Until a signal: tells when the engine becomes ready, and when it stops being so.
-void report_until_stopped(const actors::engine_node& node, stop_signal& stop) {
-  bool was_ready = false;
+/// Until a signal: tells when the engine becomes ready, and when and why it stops being so.
+void report_until_stopped(const actors::engine_node& node, const engine::bus& bus, stop_signal& stop) {
+  bool was_ready = false, was_connected = true;
   while (!stop.wait_for(milliseconds{200})) {
-    const bool ready = node.is_ready();
-    if (ready == was_ready) continue;
-    was_ready = ready;
-    if (ready)
+    report_left_out();
+    if (const bool connected = bus.is_connected(); connected != was_connected) {
+      was_connected = connected;
+      if (connected)
+        spdlog::info("NATS is connected");
+      else
+        spdlog::warn("NATS is not connected: work is found by the sweep until it is back");
+    }
+    const auto why_not = node.why_not_ready();
+    if (why_not.empty() == was_ready) continue;
+    was_ready = why_not.empty();
+    if (was_ready) {
       spdlog::info("ready");
-    else
-      spdlog::warn("not ready: the database can not be reached; reconnecting");
+      tell_service_manager("READY=1\nSTATUS=serving");
+    } else {
+      spdlog::warn("not ready: {}; reconnecting", why_not);
+      tell_service_manager("STATUS=" + why_not + "; reconnecting");
+    }
   }
 }
 
@@ -94,24 +118,30 @@ exit_code run(const global_options& global, const serve_options& options, engine
   if (auto valid = actors::validate(config); !valid) return fail_with(valid.error());
   if (auto configured = require_database(global.connection); !configured) return fail_with(configured.error());
   stop_signal stop;
+  auto telemetry = engine_telemetry::start(global, options);
+  if (!telemetry) return fail_with(telemetry.error());
+  if (*telemetry) spdlog::info("metrics on http://{}/metrics", (*telemetry)->address());
   if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
   if (stop.is_stopped()) return exit_code::ok;
-  auto bus = open_bus(global.connection, "serve");
+  const auto incarnation = storage::postgres::read_incarnation(store_config_of(global.connection, "serve"));
+  if (!incarnation) return fail_with(incarnation.error());
+  auto bus = open_bus(global.connection, "serve", options.inline_updates_bytes_max);
   if (!bus) return fail_with(bus.error());
 
   std::atomic<bool> has_died{false};
   actors::node_ports ports;
   ports.make_turn_store = [&] {
-    return storage::postgres::make_turn_store(turn_store_config_of(global, options), config.node);
+    return storage::postgres::make_turn_store(turn_store_config_of(global, *incarnation, options), config.node);
   };
-  ports.nodes = storage::postgres::make_node_store(store_config_of(global.connection, "serve"));
+  ports.nodes = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
   ports.bus = bus->get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
-  ports.log = log_line;
+  ports.log = make_log_sink();
   ports.on_fatal = [&](std::string_view what) {
     spdlog::error("fatal: {}", what);
     has_died = true;
+    if (*telemetry) (*telemetry)->died(what);
     kill(getpid(), SIGTERM);  // the main thread waits for signals only
   };
   actors::engine_node node{config, std::move(ports)};
@@ -122,12 +152,17 @@ exit_code run(const global_options& global, const serve_options& options, engine
                config.turn_workers, without_password(global.connection.database_url),
                without_password(global.connection.nats_url));
   node.start();
-  report_until_stopped(node, stop);
+  if (*telemetry) (*telemetry)->attach(node, **bus);
+  report_until_stopped(node, **bus, stop);
 
   spdlog::info("stopping");
+  if (*telemetry) (*telemetry)->stopping();
+  tell_service_manager("STOPPING=1");
   const stop_bound bound{options.stop_timeout + milliseconds{1'000}};
   const bool in_time = node.stop(options.stop_timeout);
+  if (*telemetry) (*telemetry)->detach();
   if (!in_time) spdlog::warn("not everything ended in time; the database recovers what was open");
+  report_left_out(true);
   const auto& m = node.counters();
   spdlog::info("stopped: {} commands and {} updates in {} turns", m.commands.load(), m.updates.load(), m.turns.load());
   return has_died ? exit_code::failed : exit_code::ok;

@@ -57,15 +57,19 @@ void print_stored(const engine::session_id& session, const engine::submit_receip
 
 exit_code refuse(const engine::session_id& session, const engine::submit_receipt& receipt) {
   std::string message;
+  auto code = exit_code::refused;
   if (receipt.kind == engine::submit_receipt::outcome::unknown_kind)
     message = "refused: no engine has ever served sessions of the kind '" + std::string{session.kind()} +
               "'. Start an engine that has this module (`rowcall serve`), or check the session id; `rowcall status` "
               "lists the "
               "kinds. Nothing was stored.";
-  else
-    message = "refused: too many commands are pending; try again later. Nothing was stored.";
+  else {
+    message = "busy: too many commands are pending; try again in " + describe_duration(receipt.retry_after) +
+              ". Nothing was stored.";
+    code = exit_code::busy;
+  }
   std::fprintf(stderr, "rowcall: %s\n", message.c_str());
-  return exit_code::refused;
+  return code;
 }
 
 exit_code print_receipt(const engine::session_id& session, const engine::receipt& receipt, bool json) {

@@ -42,6 +42,9 @@ class database {
   /// Up to `limit` sessions behind `after` in the order of ids; sets `after` to the last one looked at.
   std::vector<engine::pending_session> pending_after(const std::vector<std::string>& kinds,
                                                      std::optional<engine::session_id>& after, std::size_t limit);
+  void set_admission(const engine::admission_limits& limits);
+  /// Counts what is pending and opens or closes the way in for all sessions.
+  void judge_load();
   engine::cleanup_report cleanup(const engine::cleanup_request& request);
 
   // clients
@@ -53,6 +56,7 @@ class database {
 
   // operation
   engine::status_report status();
+  std::vector<std::string> kinds();
   std::vector<engine::dead_letter> dead_letters(std::size_t limit, bool with_resolved);
   engine::result<engine::dead_letter> dead_letter_of(const engine::session_id& session, engine::command_seq command);
   engine::result<engine::command_seq> redrive(const engine::session_id& session, engine::command_seq command);
@@ -63,6 +67,7 @@ class database {
   void declare_table(const std::string& name, std::vector<std::string> key_columns);
   std::size_t drop_open_turns(const std::optional<std::string>& node);
   std::size_t open_turns();
+  void set_fence(bool is_on);
   void set_turn_timeout(std::chrono::milliseconds timeout);
 
  private:
@@ -81,6 +86,7 @@ class database {
   struct session_record {
     std::map<engine::command_seq, command_record> commands;
     std::map<engine::update_seq, engine::update_row> updates;
+    std::vector<engine::update_row> doubled;  ///< only without the fence
     std::map<engine::update_seq, snapshot_record> snapshots;
     std::unordered_map<std::string, engine::command_seq> keys;  ///< looked up only
     std::optional<retry_record> retry;
@@ -122,6 +128,7 @@ class database {
   /// The one way into a command log. False: the key was there, `seq` is its first command's.
   bool append_command(const engine::session_id& session, const std::string& type, const std::string& data,
                       const std::optional<std::string>& key, engine::db_time at, engine::command_seq& seq);
+  bool is_admitted(const engine::session_id& session) const;
   void note_pending(const engine::session_id& id, const session_record& s);
   engine::session_image image_of(const engine::session_request& request, const shard_record& shard,
                                  engine::db_time now) const;
@@ -141,6 +148,8 @@ class database {
   std::set<std::string> kinds_;  ///< ever served
   std::map<std::string, node_record> nodes_;
   std::map<turn_id, open_turn> turns_;
+  engine::admission_limits admission_;
+  bool is_overloaded_ = false, is_fenced_ = true;
   turn_id last_turn_ = 0;
   std::chrono::milliseconds turn_timeout_{5'000};
 };

@@ -27,6 +27,13 @@ std::string line(std::string_view text) {
   return out;
 }
 
+/// Without the place in our own functions that the server names: of no use to whoever asked for what is not there.
+std::string line_without_context(std::string_view text) {
+  auto out = line(text);
+  if (const auto at = out.find(" CONTEXT: "); at != std::string::npos) out.resize(at);
+  return out;
+}
+
 error lost(on_loss loss, std::string_view what) {
   if (loss == on_loss::commit)
     return {errc::commit_in_doubt, "the connection was lost during COMMIT: " + line(what)};
@@ -41,17 +48,19 @@ error unique(std::string_view what) {
     return {errc::fenced, "another turn has served this session meanwhile: " + line(what)};
   if (names(what, "command_log_pk") || names(what, "command_log_idempotency"))
     return {errc::serialization_failure, "another submitter did not take the submit lock: " + line(what)};
-  return {errc::internal, line(what)};
+  return {errc::internal, line(what), true};
 }
 
 error from_sqlstate(const std::string& state, on_loss loss, std::string_view what) {
   const std::string_view category = std::string_view{state}.substr(0, 2);
+  if (state == "55006") return {errc::busy, line(what)};
   if (state == "57014" || state == "55P03") return {errc::timed_out, line(what)};
   if (state == "57P03" || category == "53") return {errc::unavailable, line(what)};
   if (category == "57" || category == "08" || state == "25P03") return lost(loss, what);
   if (category == "40") return {errc::serialization_failure, line(what)};
-  if (state == "P0002") return {errc::not_found, line(what)};
-  if (category == "22" || state == "23514" || state == "23502") return {errc::invalid_argument, line(what)};
+  if (state == "P0002") return {errc::not_found, line_without_context(what)};
+  if (category == "22" || state == "23514" || state == "23502") return {errc::invalid_argument, line(what), true};
+  if (category == "23") return {errc::internal, line(what), true};
   if (state == "42P01" || state == "42883" || state == "3F000" || state == "42703")
     return {errc::schema_mismatch, line(what) + " (run `rowcall migrate up`)"};
   return {errc::internal, line(what)};

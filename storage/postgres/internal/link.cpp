@@ -67,6 +67,7 @@ link::link(store_config config, std::initializer_list<std::string_view> queries,
   prologue_ =
       "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET synchronous_commit = on;"
       "SET default_transaction_isolation = 'read committed'; SET jit = off; SET plan_cache_mode = force_generic_plan;"
+      "SET enable_seqscan = off; SET enable_bitmapscan = off;"
       "SET statement_timeout = " +
       std::to_string(config_.statement_timeout.count()) +
       "; SET idle_in_transaction_session_timeout = " + std::to_string(config_.transaction_timeout.count()) +
@@ -90,6 +91,10 @@ engine::result<void> link::open() {
     session_ = std::make_unique<pqxx::nontransaction>(*connection_);
     session_->exec(prologue_);
     ++generation_;
+    if (auto known = check_incarnation(); !known) {
+      close();
+      return known;
+    }
     return {};
   } catch (...) {
     auto error = current_error(on_loss::nothing);
@@ -97,6 +102,15 @@ engine::result<void> link::open() {
     if (error.code == engine::errc::connection_lost) error.code = engine::errc::unavailable;
     return tl::make_unexpected(std::move(error));
   }
+}
+
+/// Once for each connection: whoever restores a database ends all of them.
+engine::result<void> link::check_incarnation() {
+  if (config_.incarnation.empty()) return {};
+  const auto rows = session_->exec(std::string{query_of("incarnation_get")});
+  if (!rows.empty() && config_.incarnation == rows[0][0].c_str()) return {};
+  return engine::fail(engine::errc::superseded,
+                      "the database was restored since this process started: what it remembers is void, it has to start anew");
 }
 
 engine::result<pqxx::result> link::exec(const std::string& sql, on_loss loss) {

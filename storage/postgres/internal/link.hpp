@@ -55,6 +55,7 @@ class link {
 
  private:
   engine::result<void> open();
+  engine::result<void> check_incarnation();
   void close_if_lost(const engine::error& error) noexcept;
 
   store_config config_;

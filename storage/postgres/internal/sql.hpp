@@ -14,6 +14,7 @@ std::span<const query_text> queries();
 
 struct migration_text {
   int version = 0;
+  int compatible_from = 0;  ///< the oldest version whose binaries can work with this schema
   std::string_view name;
   std::string_view checksum;  ///< SHA-256 of the up file, hexadecimal
   std::string_view up;

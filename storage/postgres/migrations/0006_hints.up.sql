@@ -1,3 +1,4 @@
+-- compatible-from: previous
 -- A turn on the command that its wake has brought.
 
 CREATE FUNCTION rowcall.refuse_turn() RETURNS void LANGUAGE plpgsql AS $$

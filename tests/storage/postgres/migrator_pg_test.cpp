@@ -57,6 +57,41 @@ TEST_F(migrator_test, refuses_a_schema_that_is_newer_than_the_binary) {
   }
 }
 
+TEST_F(migrator_test, starts_on_a_newer_schema_that_says_it_goes_with_this_binary_but_changes_nothing_of_it) {
+  must(make().up());
+  const auto newest = std::to_string(migrator::newest());
+  sql_.query("INSERT INTO rowcall.migrations (version, name, checksum, compatible_from) VALUES (9998, 'additive', 'x', " + newest + ")");
+  must(make().check());
+  EXPECT_EQ(make().up().error().code, errc::schema_mismatch);
+  EXPECT_EQ(make().down(0).error().code, errc::schema_mismatch);
+  sql_.query("INSERT INTO rowcall.migrations (version, name, checksum, compatible_from) VALUES (9999, 'break', 'x', 9999)");
+  EXPECT_EQ(make().check().error().code, errc::schema_mismatch);
+}
+
+TEST_F(migrator_test, does_not_break_an_engine_that_runs) {
+  must(make().up());
+  must(make().down(migrator::newest() - 1));
+  // Heard of just now, of a binary that knows nothing of this schema.
+  const auto has_column = sql_.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'rowcall.nodes'::regclass AND attname = 'schema_version'") == "1";
+  sql_.query("INSERT INTO rowcall.nodes (node) VALUES ('old one')");
+  sql_.query("ALTER TABLE rowcall.nodes ADD COLUMN IF NOT EXISTS schema_version integer NOT NULL DEFAULT 0");
+  const auto refused = make().up();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::busy);
+  EXPECT_THAT(refused.error().message, ::testing::HasSubstr("old one"));
+  sql_.query("UPDATE rowcall.nodes SET heartbeat_at = now() - interval '1 minute'");
+  if (!has_column) sql_.query("ALTER TABLE rowcall.nodes DROP COLUMN schema_version");
+  EXPECT_EQ(must(make().up()), 1) << "it is not heard of any more";
+}
+
+TEST_F(migrator_test, brings_a_table_of_migrations_up_to_date_that_an_older_binary_made) {
+  must(make().up());
+  sql_.query("ALTER TABLE rowcall.migrations DROP COLUMN compatible_from");
+  must(make().check());
+  EXPECT_EQ(must(make().up()), 0);
+  EXPECT_EQ(sql_.value("SELECT count(compatible_from) FROM rowcall.migrations"), "0");
+}
+
 TEST_F(migrator_test, refuses_a_migration_that_was_applied_with_another_text) {
   must(make().up());
   sql_.query("UPDATE rowcall.migrations SET checksum = 'other' WHERE version = 1");

@@ -83,6 +83,20 @@ TEST_P(plans_test, a_submit_reads_one_row_for_each_session) {
     }
 }
 
+TEST_P(plans_test, the_bound_of_a_session_costs_a_look_with_every_64th_command_only) {
+  sql_.query("UPDATE rowcall.admission SET session_pending_max = 100");
+  const auto submit = [&](const std::string& session) { return reads_of("SELECT * FROM rowcall.submit_batch('{" + session + "}', '{a}', '{\"{}\"}')"); };
+  sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) SELECT 'echo-gate', n, 'say', '{}' FROM generate_series(1, 63) n;"
+             "INSERT INTO rowcall.command_log (session_id, seq, type, data) SELECT 'echo-free', n, 'say', '{}' FROM generate_series(1, 64) n;"
+             "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) SELECT 'echo-gate', n, n, 'said', '{}' FROM generate_series(1, 60) n");
+  for (int run = 0; run < 7; ++run) {
+    const auto free = submit("echo-free"), gate = submit("echo-gate");
+    EXPECT_EQ(free.scans + gate.scans, 0);
+    EXPECT_LE(free.rows, 1);
+    EXPECT_LE(gate.rows, 2);
+  }
+}
+
 TEST_P(plans_test, a_sweep_reads_what_was_written_since_the_last_one_whoever_has_a_transaction_open) {
   sql_.query("VACUUM rowcall.command_log");  // sums up the pages of a bulk insert, as autosummarize does bit by bit
   support::sql_connection open(database_.url());

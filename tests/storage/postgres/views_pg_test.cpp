@@ -61,6 +61,25 @@ TEST_F(views_test, a_bad_insert_is_refused_in_plain_words) {
   EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.command_log"), "0");
 }
 
+TEST_F(views_test, an_insert_beyond_the_bounds_is_refused_as_busy_and_says_when_to_try_again) {
+  const auto refusal = [&]() -> std::string {
+    try {
+      sql_.query("INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-a', 'say', '{}')");
+      return "was not refused";
+    } catch (const std::runtime_error& e) {
+      return e.what();
+    }
+  };
+  const auto is_busy = ::testing::AllOf(::testing::HasSubstr("busy"), ::testing::HasSubstr("Try again in "));
+  sql_.query("UPDATE rowcall.admission SET session_pending_max = 10");
+  sql_.query("INSERT INTO rowcall.commands (session_id, type, data) SELECT 'echo-a', 'say', '{}' FROM generate_series(1, 63)");
+  EXPECT_THAT(refusal(), is_busy);
+  sql_.query("UPDATE rowcall.admission SET session_pending_max = 0; SELECT rowcall.set_overload(700)");
+  EXPECT_THAT(refusal(), is_busy);
+  sql_.query("SELECT rowcall.set_overload(0)");
+  EXPECT_EQ(refusal(), "was not refused");
+}
+
 TEST_F(views_test, the_status_follows_a_command_through_its_life) {
   sql_.query("INSERT INTO rowcall.commands (session_id, type, data) SELECT 'echo-a', 'say', '{}' FROM generate_series(1, 3)");
   EXPECT_EQ(status(), "pending pending pending");

@@ -115,5 +115,13 @@ TEST_F(loadgen_e2e_test, bad_input_is_refused_before_anything_is_sent) {
   EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.command_log"), "0");
 }
 
+TEST_F(loadgen_e2e_test, the_deployment_is_read_from_the_same_variables_as_by_the_engine) {
+  EXPECT_EQ(run({"--help"}), 0);
+  // With another prefix than the engine's nothing is lost, but every latency is that of the sweep and of polling.
+  EXPECT_THAT(text_of(directory + "/output"),
+              testing::AllOf(testing::HasSubstr("Env:ROWCALL_DATABASE_URL"), testing::HasSubstr("Env:ROWCALL_NATS_URL"),
+                             testing::HasSubstr("Env:ROWCALL_SUBJECT_PREFIX")));
+}
+
 }  // namespace
 }  // namespace rowcall::e2e

@@ -37,10 +37,11 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"migrate"}, std::vector<std::string>{"migrate", "up"},
                       std::vector<std::string>{"migrate", "down"}, std::vector<std::string>{"migrate", "status"},
                       std::vector<std::string>{"submit"}, std::vector<std::string>{"follow"},
-                      std::vector<std::string>{"status"}, std::vector<std::string>{"cleanup"},
+                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"}, std::vector<std::string>{"cleanup"},
                       std::vector<std::string>{"dead"}, std::vector<std::string>{"dead", "list"},
                       std::vector<std::string>{"dead", "show"}, std::vector<std::string>{"dead", "redrive"},
-                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"chat"},
+                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
+                      std::vector<std::string>{"chat"},
                       std::vector<std::string>{"demo"}));
 
 TEST(command_line, names_the_environment_variable_of_every_option) {
@@ -70,11 +71,17 @@ TEST(command_line, refuses_nonsense_with_exit_code_2) {
                                 {"dead"},
                                 {"serve", "--workers", "0"},
                                 {"--log-level", "loud", "status"},
+                                {"--log-format", "xml", "status"},
+                                {"serve", "--database", "postgresql://127.0.0.1:1/x", "--metrics-listen", "9464x"},
                                 {"chat"}}) {
     const auto run = run_rowcall(arguments);
     EXPECT_EQ(run.exit_code, 2) << ::testing::PrintToString(arguments) << run.err;
     EXPECT_THAT(run.err, HasSubstr("rowcall: ")) << ::testing::PrintToString(arguments);
   }
+}
+
+TEST(command_line, names_a_command_that_does_not_exist) {
+  EXPECT_THAT(run_rowcall({"nonsense"}).err, HasSubstr("there is no command 'nonsense'"));
 }
 
 TEST(command_line, says_what_to_do_when_no_database_is_configured) {

@@ -45,6 +45,7 @@ TEST(every_client, says_how_to_migrate_a_database_without_a_schema) {
                                 {"submit", "echo-1", "ping", "{}"},
                                 {"dead", "list"},
                                 {"cleanup", "--older-than", "1d"},
+                                {"restored"},
                                 {"serve"},
                                 {"demo"},
                                 {"chat", "--user", "ann"}}) {
@@ -59,6 +60,16 @@ TEST(submit, of_a_kind_that_nobody_ever_served_is_refused) {
   const auto run = world.run({"submit", "nonsense-1", "ping", "{}"});
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.err, HasSubstr("no engine has ever served sessions of the kind 'nonsense'"));
+}
+
+TEST(submit, while_too_much_is_pending_says_when_to_try_again_and_ends_with_exit_code_8) {
+  rowcall_world world;
+  support::query(world.database().url(), "INSERT INTO rowcall.kinds (kind) VALUES ('echo'); SELECT rowcall.set_overload(1500)");
+  const auto run = world.run({"submit", "echo-1", "ping", "{}"});
+  EXPECT_EQ(run.exit_code, 8);
+  EXPECT_THAT(run.err, HasSubstr("busy: too many commands are pending; try again in 1.5 s."));
+  support::query(world.database().url(), "SELECT rowcall.set_overload(0)");
+  EXPECT_EQ(world.run({"submit", "echo-1", "ping", "{}"}).exit_code, 0);
 }
 
 TEST(submit, waits_for_the_receipt_and_prints_its_updates) {
@@ -134,6 +145,16 @@ TEST(follow, resumes_after_any_update) {
   EXPECT_THAT(world.run({"follow", "echo-1", "--once"}).lines(), SizeIs(5));
 }
 
+TEST(follow, ends_in_the_middle_of_what_is_there) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  ASSERT_EQ(world.run({"submit", "echo-1", "many", R"({"count":5})", "--wait"}).exit_code, 0);
+  const auto run = world.run({"follow", "echo-1", "--after", "1", "--count", "2", "--json"});
+  EXPECT_EQ(run.exit_code, 0);
+  ASSERT_THAT(run.lines(), SizeIs(2));
+  EXPECT_EQ(member(run.lines()[1], "seq"), "3");
+}
+
 TEST(follow, shows_what_comes_while_it_runs_and_ends_on_a_signal) {
   rowcall_world world;
   ASSERT_TRUE(world.start_engine());
@@ -172,6 +193,9 @@ TEST(dead, is_listed_shown_redriven_and_dropped) {
   EXPECT_THAT(world.run({"dead", "list", "--json"}).lines(), SizeIs(0));
   EXPECT_THAT(world.run({"dead", "list", "--all", "--json"}).lines(), SizeIs(2));
   EXPECT_EQ(world.run({"dead", "show", "echo-1", "99"}).exit_code, 5);
+  run = world.run({"dead", "redrive", "echo-1", "99"});
+  EXPECT_EQ(run.exit_code, 5);
+  EXPECT_THAT(run.err, EndsWith("there is no dead letter echo-1/99\n"));
 }
 
 TEST(cleanup, tells_what_it_deleted) {

@@ -1,0 +1,77 @@
+-- Roles with the least that each needs. As the owner of schema rowcall (or a superuser), after `rowcall migrate up`, and again
+-- after every migration:
+--
+--     psql -v ON_ERROR_STOP=1 -d DATABASE -f roles.sql
+--
+-- They can not log in: give each program a role of its own and make it a member.
+--
+--     CREATE ROLE engine_1 LOGIN PASSWORD '…' IN ROLE rowcall_engine;
+--     CREATE ROLE shop LOGIN PASSWORD '…' IN ROLE rowcall_submitter, rowcall_follower;
+--
+--   rowcall_engine     `rowcall serve`, with its retention
+--   rowcall_submitter  client::submitter, rowcall.submit, `rowcall submit` (--wait needs rowcall_follower as well)
+--   rowcall_follower   client::follower, rowcall.updates_after, `rowcall follow`; reads updates and nothing of the commands
+--   rowcall_reader     reads everything, changes nothing: `rowcall status`, `rowcall doctor`, reports
+--
+-- `rowcall migrate`, `cleanup`, `dead redrive`, `dead drop` and `restored` are the owner's.
+--
+-- Functions run with the rights of their caller, so that anybody may be allowed to call them (the few that do not have a fixed
+-- search_path, and say why): what counts are the tables. What a submitter could do with bare INSERTs of its own is to choose a
+-- seq: one that is taken is refused by the primary key, a later one leaves a gap in the commands of that session. Time and
+-- transaction are given by the database.
+
+\set ON_ERROR_STOP on
+BEGIN;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['rowcall_engine', 'rowcall_submitter', 'rowcall_follower', 'rowcall_reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        END IF;
+    END LOOP;
+END $$;
+
+-- From nothing, so that running this again takes back what an older version gave.
+REVOKE ALL ON ALL TABLES IN SCHEMA rowcall FROM PUBLIC, rowcall_engine, rowcall_submitter, rowcall_follower, rowcall_reader;
+REVOKE ALL ON SCHEMA rowcall FROM PUBLIC;
+GRANT USAGE ON SCHEMA rowcall TO rowcall_engine, rowcall_submitter, rowcall_follower, rowcall_reader;
+
+-- What every program looks at when it starts.
+GRANT SELECT ON rowcall.migrations, rowcall.incarnation TO rowcall_engine, rowcall_submitter, rowcall_follower;
+
+-- The engine appends to the logs and never changes a row of them; retention deletes from their fronts.
+GRANT SELECT, INSERT, DELETE ON rowcall.command_log, rowcall.update_log, rowcall.snapshots TO rowcall_engine;
+GRANT SELECT, UPDATE ON rowcall.shards, rowcall.sweep_watermark TO rowcall_engine;
+GRANT SELECT, INSERT ON rowcall.kinds, rowcall.sessions TO rowcall_engine;
+GRANT SELECT, INSERT, UPDATE ON rowcall.nodes TO rowcall_engine;
+GRANT SELECT, INSERT, UPDATE, DELETE ON rowcall.retries TO rowcall_engine;
+GRANT SELECT, INSERT ON rowcall.dead_letters TO rowcall_engine;
+-- The chat module's tables. Those of a module of your own: GRANT likewise.
+GRANT SELECT, INSERT, UPDATE, DELETE ON rowcall.chats, rowcall.members, rowcall.messages TO rowcall_engine;
+
+-- A submitter sees that a command is there (its seq, its key, its time), not what it says.
+GRANT SELECT (session_id, seq, idempotency_key, created_at), INSERT (session_id, seq, type, idempotency_key, data)
+    ON rowcall.command_log TO rowcall_submitter;
+GRANT SELECT (session_id), INSERT (session_id) ON rowcall.sessions TO rowcall_submitter;
+GRANT SELECT ON rowcall.kinds TO rowcall_submitter;
+
+GRANT SELECT ON rowcall.update_log, rowcall.snapshots, rowcall.updates TO rowcall_follower;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA rowcall TO rowcall_reader;
+
+-- Of migrations that this database may not have yet.
+DO $$
+BEGIN
+    IF to_regclass('rowcall.admission') IS NOT NULL THEN
+        GRANT SELECT, INSERT, UPDATE ON rowcall.admission TO rowcall_engine;
+        GRANT SELECT ON rowcall.admission TO rowcall_submitter;
+    END IF;
+    IF to_regprocedure('rowcall.set_overload(integer)') IS NOT NULL THEN
+        GRANT EXECUTE ON FUNCTION rowcall.set_overload(integer) TO rowcall_engine;
+    END IF;
+END $$;
+
+COMMIT;

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/result.hpp"
+#include "storage/postgres/stores.hpp"
+
+/// What `rowcall doctor` asks PostgreSQL: facts, no judgement. Reads catalogs only, so it works without a schema.
+namespace rowcall::storage::postgres {
+
+/// Something that keeps dead rows from being cleaned up, or (a slot) the write-ahead log.
+struct horizon_holder {
+  std::string kind;  ///< "transaction", "prepared transaction", "replication slot" (an inactive one)
+  std::string name;
+  std::chrono::seconds age{0};
+};
+
+struct schema_object {
+  std::string kind;  ///< "table", "view", "index", "constraint", "function" or "trigger"
+  std::string name;
+  friend auto operator<=>(const schema_object&, const schema_object&) = default;
+};
+
+struct inspection {
+  int version_num = 0;  ///< 150008
+  std::string version;
+  std::string encoding;
+  bool is_standby = false;
+  std::chrono::microseconds round_trip{0};    ///< median of a few
+  std::chrono::microseconds clock_ahead{0};   ///< of this machine; negative: the database is behind
+  std::chrono::microseconds clock_unsure{0};  ///< the offset is right to within this
+  std::string fsync, full_page_writes;
+  std::string synchronous_commit;                    ///< what a connection of this role starts with
+  std::vector<std::string> asynchronous_committers;  ///< "role reporting in database x"
+  bool autovacuum = true, track_counts = true;
+  std::vector<std::string> tables_without_autovacuum;
+  int connections_max = 0, connections_used = 0;             ///< without those kept for superusers
+  int role_connections_max = -1, role_connections_used = 0;  ///< -1: no limit
+  std::int64_t xid_age = 0, multixact_age = 0;               ///< of the oldest database
+  bool sees_all = false;  ///< false: other roles' transactions are hidden from this one
+  std::vector<horizon_holder> holders;
+  std::vector<schema_object> invalid, missing;  ///< missing: made by the applied migrations, and not there
+};
+
+/// Transactions are told from `transaction_age_min` on. Errors: unavailable, and what the server says.
+engine::result<inspection> inspect(const store_config& config, std::chrono::seconds transaction_age_min);
+
+}  // namespace rowcall::storage::postgres

@@ -1,0 +1,1 @@
+SELECT i.incarnation FROM rowcall.incarnation i

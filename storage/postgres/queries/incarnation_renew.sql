@@ -1,0 +1,1 @@
+SELECT rowcall.mark_restored()

@@ -1,0 +1,1 @@
+SELECT k.kind FROM rowcall.kinds k ORDER BY k.kind

@@ -1,0 +1,149 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <thread>
+#include <unistd.h>
+
+#include "tests/e2e/deployment.hpp"
+#include "tests/support/eventually.hpp"
+
+/// More load than there is room for.
+namespace rowcall::e2e {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+using support::eventually;
+using outcome = engine::submit_receipt::outcome;
+
+struct overload_e2e_test : testing::Test {
+  support::database database = support::fresh_database();
+  deployment d = deployment::shared(database);
+  std::unique_ptr<engine::bus> bus = d.connect();
+
+  /// Straight into the log, without a wake: the sweep finds the session.
+  void pile_up(const std::string& session, std::int64_t commands, std::size_t text_bytes = 5) {
+    constexpr std::int64_t chunk = 20'000;
+    for (std::int64_t left = commands; left > 0; left -= chunk)
+      d.sql("SELECT count(*) FROM (SELECT array_agg('" + session + "'::text) AS s, array_agg('say'::text) AS t, array_agg('{\"text\":\"' || repeat('x', " +
+            std::to_string(text_bytes) + ") || '\"}') AS d FROM generate_series(1, " + std::to_string(std::min(left, chunk)) +
+            ")) a, rowcall.submit_batch(a.s, a.t, a.d, any_kind => true)");
+  }
+  std::int64_t processed(const std::string& session) {
+    return std::stoll(d.value("SELECT coalesce((SELECT command_seq FROM rowcall.update_log WHERE session_id = '" + session +
+                              "' ORDER BY seq DESC LIMIT 1), 0)"));
+  }
+  static std::size_t resident_bytes(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/statm");
+    std::size_t all = 0, resident = 0;
+    file >> all >> resident;
+    return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  }
+};
+
+/// From the submit to the update in a follower's hands, one command after the other.
+std::chrono::microseconds p99_of(client::submitter& submitter, recorder& r, const engine::session_id& session, std::size_t samples,
+                                 std::size_t& seen) {
+  std::vector<std::chrono::microseconds> took;
+  for (std::size_t i = 0; i < samples; ++i) {
+    const auto begin = steady_clock::now();
+    auto stored = submitter.submit(engine::command_request{session, "say", "{}", {}});
+    EXPECT_TRUE(stored) << stored.error().message;
+    EXPECT_TRUE(r.wait_for(session, ++seen, 20s));
+    took.push_back(std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - begin));
+  }
+  std::sort(took.begin(), took.end());
+  return took[took.size() * 99 / 100];
+}
+
+TEST_F(overload_e2e_test, one_sessions_huge_backlog_does_not_delay_another_session) {
+  engine_process engine(d, {"--session-pending-max", "0"});
+  engine.wait_ready();
+  recorder r(d, *bus);
+  const auto small = id("echo-small");
+  r.follow(small);
+  auto submitter = make_submitter(d, *bus);
+  std::size_t seen = 0;
+  p99_of(*submitter, r, small, 20, seen);  // warm
+  const auto alone = p99_of(*submitter, r, small, 200, seen);
+
+  pile_up("echo-huge", 200'000);
+  ASSERT_TRUE(eventually(20s, [&] { return processed("echo-huge") > 0; }));
+  const auto beside = p99_of(*submitter, r, small, 200, seen);
+  EXPECT_LT(processed("echo-huge"), 200'000) << "the backlog was there all the time";
+  RecordProperty("p99_alone_us", static_cast<int>(alone.count()));
+  RecordProperty("p99_beside_us", static_cast<int>(beside.count()));
+  // The bound is 2; below some milliseconds it would be the machine's other work that is measured.
+  EXPECT_LE(beside, std::max<std::chrono::microseconds>(2 * alone, 40ms)) << "alone: " << alone.count() << " us";
+}
+
+TEST_F(overload_e2e_test, a_follower_that_does_not_take_its_updates_costs_the_engine_no_memory) {
+  engine_process engine(d);
+  engine.wait_ready();
+  const auto session = id("echo-wide");
+  std::atomic<bool> is_released = false;
+  auto stuck = bus->on_updates(session, [&](const engine::update_notice&) {
+    while (!is_released) std::this_thread::sleep_for(5ms);
+  });
+  ASSERT_TRUE(bus->flush(10s));
+  pile_up("echo-wide", 2'000, 4'000);
+  ASSERT_TRUE(eventually(30s, [&] { return processed("echo-wide") == 2'000; }));
+  const auto before = resident_bytes(engine.process().pid());
+  pile_up("echo-wide", 20'000, 4'000);  // 80 MB
+  ASSERT_TRUE(eventually(60s, [&] { return processed("echo-wide") == 22'000; }));
+  const auto after = resident_bytes(engine.process().pid());
+  EXPECT_LT(after, before + 40'000'000) << "before: " << before;
+  is_released = true;
+}
+
+TEST_F(overload_e2e_test, what_is_too_much_is_refused_and_the_rest_is_served_and_afterwards_there_is_room_at_once) {
+  constexpr std::int64_t pending_max = 3'000;
+  engine_process engine(d, {"--pending-max", std::to_string(pending_max), "--session-pending-max", "500", "--sweep-interval", "50ms"});
+  engine.wait_ready();
+  std::atomic<bool> is_over = false;
+  std::atomic<std::int64_t> stored = 0, busy = 0, largest = 0;
+  std::vector<std::thread> clients;
+  for (int t = 0; t < 3; ++t)
+    clients.emplace_back([&, t] {
+      const auto store = d.command_store();
+      while (!is_over) {
+        std::vector<engine::command_request> batch;
+        for (int i = 0; i < 1'000; ++i)
+          batch.push_back({id("echo-" + std::to_string(t) + "-" + std::to_string(i % 20)), "say", "{}", {}});
+        const auto receipts = store->submit(batch);
+        if (!receipts) continue;
+        for (const auto& receipt : *receipts) {
+          if (receipt.kind == outcome::busy) {
+            ++busy;
+            if (receipt.retry_after <= 0ms) ADD_FAILURE() << "busy without a time to try again";
+          } else {
+            ++stored;
+          }
+        }
+      }
+    });
+  const std::string pending = "SELECT coalesce(sum(c.seq - coalesce(u.seq, 0)), 0) FROM (SELECT session_id, max(seq) AS seq FROM rowcall.command_log GROUP BY 1) c"
+                              " LEFT JOIN (SELECT session_id, max(command_seq) AS seq FROM rowcall.update_log GROUP BY 1) u USING (session_id)";
+  EXPECT_TRUE(eventually(30s, [&] {
+    largest = std::max<std::int64_t>(largest, std::stoll(d.value(pending)));
+    return busy > 20'000 && stored > 5'000;
+  })) << busy << " busy, " << stored << " stored";
+  is_over = true;
+  for (auto& c : clients) c.join();
+  EXPECT_LE(largest, 60 * (500 + 63)) << "no session beyond its bound";
+
+  ASSERT_TRUE(drained(d));
+  auto submitter = make_submitter(d, *bus);
+  EXPECT_TRUE(eventually(2s, [&] {
+    const auto receipt = submitter->submit(engine::command_request{id("echo-after"), "say", "{}", {}});
+    return receipt && receipt->kind == outcome::stored;
+  }));
+  ASSERT_TRUE(drained(d));
+  const auto last = d.value("SELECT count(*) FROM rowcall.command_log");
+  expect_every_command_answered_once(d, std::stoull(last));
+}
+
+}  // namespace
+}  // namespace rowcall::e2e

@@ -1,0 +1,3 @@
+DROP TABLE rowcall.notes;
+ALTER TABLE rowcall.update_log DROP COLUMN note;
+ALTER TABLE rowcall.command_log DROP COLUMN priority;

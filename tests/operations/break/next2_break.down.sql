@@ -1,0 +1,1 @@
+ALTER TABLE rowcall.update_log RENAME COLUMN remark TO note;

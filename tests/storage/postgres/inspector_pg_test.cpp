@@ -1,0 +1,74 @@
+#include "storage/postgres/inspector.hpp"
+
+#include "storage/postgres/internal/schema_objects.hpp"
+#include "tests/storage/postgres/postgres_test.hpp"
+
+namespace rowcall::storage::postgres {
+namespace {
+
+using ::testing::Contains;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+struct inspector_test : postgres_test {};
+
+TEST_F(inspector_test, misses_nothing_in_a_new_schema) {
+  const auto seen = must(inspect(config(), std::chrono::seconds{300}));
+  EXPECT_THAT(seen.missing, IsEmpty());
+  EXPECT_THAT(seen.invalid, IsEmpty());
+  EXPECT_GE(seen.version_num, 150000);
+  EXPECT_GT(seen.connections_max, 0);
+  EXPECT_LT(std::chrono::abs(seen.clock_ahead), std::chrono::seconds{1}) << "the same machine";
+}
+
+/// What the reader of migrations does not understand would be taken for whole.
+TEST_F(inspector_test, expects_every_object_that_the_migrations_made) {
+  const auto objects = sql_.query(
+      "SELECT 'constraint', conname FROM pg_constraint WHERE connamespace = 'rowcall'::regnamespace AND conrelid <> 0"
+      " AND conrelid <> 'rowcall.migrations'::regclass "
+      "UNION ALL SELECT 'index', c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid "
+      "WHERE c.relnamespace = 'rowcall'::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = "
+      "c.oid)");
+  std::vector<schema_object> expected;
+  for (const auto& row : objects) expected.push_back({row[0], row[1]});
+  ASSERT_GT(expected.size(), 20u);
+  sql_.query(
+      "DO $$ DECLARE r record; BEGIN "
+      "FOR r IN SELECT conrelid::regclass AS t, conname FROM pg_constraint WHERE connamespace = 'rowcall'::regnamespace"
+      " AND conrelid <> 0 AND conrelid <> 'rowcall.migrations'::regclass LOOP "
+      "EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', r.t, r.conname); END LOOP; "
+      "FOR r IN SELECT indexrelid::regclass AS i FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid "
+      "WHERE c.relnamespace = 'rowcall'::regnamespace AND x.indrelid <> 'rowcall.migrations'::regclass LOOP "
+      "EXECUTE format('DROP INDEX %s', r.i); END LOOP; END $$");
+  const auto missing = must(inspect(config(), std::chrono::seconds{300})).missing;
+  for (const auto& object : expected) EXPECT_THAT(missing, Contains(object)) << object.kind << " " << object.name;
+}
+
+TEST_F(inspector_test, tells_who_holds_the_horizon) {
+  support::sql_connection idle{database_.url()};
+  idle.query("SET application_name = 'sleeper'; BEGIN; SELECT 1");
+  const auto seen = must(inspect(config(), std::chrono::seconds{0}));
+  ASSERT_THAT(seen.holders, ::testing::Not(IsEmpty()));
+  EXPECT_THAT(seen.holders.front().name, ::testing::HasSubstr("sleeper"));
+}
+
+TEST(schema_objects, follows_what_is_made_and_dropped) {
+  internal::schema_objects objects;
+  objects.apply(
+      "-- CREATE TABLE rowcall.no (a int);\n"
+      "CREATE TABLE rowcall.a (x int, CONSTRAINT a_pk PRIMARY KEY (x), CONSTRAINT a_x CHECK (x > 0));\n"
+      "COMMENT ON TABLE rowcall.a IS 'CREATE INDEX nothing';\n"
+      "CREATE UNIQUE INDEX IF NOT EXISTS a_i ON rowcall.a (x);\n"
+      "CREATE OR REPLACE FUNCTION rowcall.f() RETURNS void LANGUAGE sql AS $$ DROP TABLE rowcall.a; $$;\n"
+      "CREATE TABLE rowcall.b (y int);");
+  objects.apply(
+      "ALTER TABLE rowcall.a DROP CONSTRAINT a_x, ADD CONSTRAINT a_y CHECK (x > 1); DROP TABLE rowcall.b, rowcall.c;");
+  EXPECT_THAT(objects.all(), UnorderedElementsAre(schema_object{"table", "a"}, schema_object{"constraint", "a_pk"},
+                                                  schema_object{"constraint", "a_y"}, schema_object{"index", "a_i"},
+                                                  schema_object{"function", "f"}));
+  objects.apply("DROP TABLE IF EXISTS rowcall.a; DROP FUNCTION rowcall.f;");
+  EXPECT_THAT(objects.all(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace rowcall::storage::postgres
