@@ -25,7 +25,7 @@ struct node_config {
   std::chrono::milliseconds heartbeat_interval{250};
   std::chrono::milliseconds dead_after{750};  ///< a node whose heartbeat is older is dead: others serve its shards
   std::chrono::milliseconds reconnect_wait{50};       ///< after a lost store connection; doubled up to the maximum
-  std::chrono::milliseconds reconnect_wait_max{1'000};
+  std::chrono::milliseconds reconnect_wait_max{500};
   std::chrono::milliseconds decide_timeout{30'000};   ///< of the actors of one turn together
   engine::admission_limits admission;                 ///< of the whole database: the engine that joins last decides
   std::chrono::seconds retention{0};                  ///< 0 = keep everything

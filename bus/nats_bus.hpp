@@ -18,7 +18,7 @@ struct nats_config {
   std::string subject_prefix = "rowcall";
   std::chrono::milliseconds connect_timeout{2'000};
   std::chrono::milliseconds reconnect_wait{100};       ///< doubled up to reconnect_wait_max, with jitter
-  std::chrono::milliseconds reconnect_wait_max{1'000};
+  std::chrono::milliseconds reconnect_wait_max{500};
   std::size_t inline_updates_bytes_max = 8 * 1024;     ///< a notice with more data than this is sent without updates
   std::size_t inline_command_bytes_max = 2 * 1024;     ///< a wake does not bring a command with more data than this; 0 = never
   /// This many messages at once are published through the buffered connection (throughput), fewer at once (latency).

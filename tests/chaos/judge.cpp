@@ -77,4 +77,12 @@ void read_database(const std::string& url, checker::history& h) {
           "->> 'user_id', seq DESC) last WHERE type = 'member_joined'");
 }
 
+std::vector<std::string> given_up(const std::string& url) {
+  std::vector<std::string> found;
+  for (const auto& row : support::query(url, "SELECT session_id, command_seq, type, attempts, failed_at, error FROM rowcall.dead_letters "
+                                             "ORDER BY failed_at"))
+    found.push_back(row.at(0) + "/" + row.at(1) + " " + row.at(2) + " after " + row.at(3) + " attempts at " + row.at(4) + ": " + row.at(5));
+  return found;
+}
+
 }  // namespace rowcall::chaos

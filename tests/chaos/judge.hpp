@@ -11,4 +11,7 @@ namespace rowcall::chaos {
 /// tells, and the chat module's tables beside the fold of the logs.
 void read_database(const std::string& url, checker::history& h);
 
+/// The dead letters, one line each: nothing that is submitted here deserves to be one.
+std::vector<std::string> given_up(const std::string& url);
+
 }  // namespace rowcall::chaos

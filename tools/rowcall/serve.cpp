@@ -111,6 +111,20 @@ void report_until_stopped(const actors::engine_node& node, const engine::bus& bu
   }
 }
 
+/// A database with the right schema, and which one it is. It may go away again between the two: an engine that was told to run
+/// waits for it. Errors are final; after a stop the text says nothing.
+engine::result<std::string> await_incarnation(const global_options& global, stop_signal& stop) {
+  constexpr milliseconds wait{100};
+  for (;;) {
+    if (auto checked = await_database(global, stop); !checked) return tl::make_unexpected(checked.error());
+    if (stop.is_stopped()) return std::string{};
+    auto read = storage::postgres::read_incarnation(store_config_of(global.connection, "serve"));
+    if (read || !engine::is_transient(read.error().code)) return read;
+    spdlog::warn("{}. Trying again.", read.error().message);
+    if (stop.wait_for(wait)) return std::string{};
+  }
+}
+
 }  // namespace
 
 exit_code run(const global_options& global, const serve_options& options, engine::module_registry modules) {
@@ -121,10 +135,9 @@ exit_code run(const global_options& global, const serve_options& options, engine
   auto telemetry = engine_telemetry::start(global, options);
   if (!telemetry) return fail_with(telemetry.error());
   if (*telemetry) spdlog::info("metrics on http://{}/metrics", (*telemetry)->address());
-  if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
-  if (stop.is_stopped()) return exit_code::ok;
-  const auto incarnation = storage::postgres::read_incarnation(store_config_of(global.connection, "serve"));
+  const auto incarnation = await_incarnation(global, stop);
   if (!incarnation) return fail_with(incarnation.error());
+  if (stop.is_stopped()) return exit_code::ok;
   auto bus = open_bus(global.connection, "serve", options.inline_updates_bytes_max);
   if (!bus) return fail_with(bus.error());
 
