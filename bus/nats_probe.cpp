@@ -109,8 +109,9 @@ std::int64_t notice_bytes_max(const nats_config& config) {
 }
 
 result<nats_facts> probe_nats(const nats_config& config) {
-  auto opened = internal::nats_connection::open(config, internal::send_mode::asap, {[] {}, [] {}});
+  auto opened = internal::nats_connection::open(config, internal::send_mode::asap, {[] {}, [] {}, [] {}});
   if (!opened) return tl::make_unexpected(opened.error());
+  if (!*opened) return fail(errc::unavailable, "nobody answers");
   auto& connection = **opened;
   if (!connection.is_connected()) return fail(errc::unavailable, "nobody answers");
   auto* const nc = connection.handle();

@@ -15,7 +15,7 @@ class signal_channel {
   using handler = std::function<void(const engine::session_id&, std::string_view payload)>;
 
   /// `on_signal` comes on nats.c's threads for what anybody sends, this channel's own messages included; must be short
-  /// and must not throw. Errors: as connect_nats.
+  /// and must not throw. The server may be away: the channel connects, and connects again, by itself.
   static engine::result<std::unique_ptr<signal_channel>> open(nats_config config, handler on_signal);
   ~signal_channel();  ///< no handler runs after it
   signal_channel(const signal_channel&) = delete;

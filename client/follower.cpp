@@ -300,12 +300,15 @@ struct follower::impl {
   /// The sessions whose poll is due, a chunk at most; those with fresh notices are put off.
   void collect_polls() {
     const auto now = steady::now();
-    while (!polls.empty() && polls.top().at <= now && behind.size() < bulk_sessions_max) {
+    if (polls.empty() || polls.top().at > now) return;
+    // With the first come those that are due soon, so that many idle sessions make few statements.
+    const auto soon = now + config.poll_interval / 8;
+    while (!polls.empty() && polls.top().at <= soon && behind.size() < bulk_sessions_max) {
       auto entry = polls.top().entry;
       polls.pop();
       if (entry->is_ended) continue;
       const auto fresh_until = entry->checked_at + config.poll_interval;
-      if (fresh_until > now) {
+      if (fresh_until > soon) {
         polls.push({fresh_until, std::move(entry)});
       } else {
         fall_behind(entry);

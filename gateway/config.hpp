@@ -46,8 +46,8 @@ struct gateway_config {
   milliseconds idle_timeout{75'000};    ///< a kept connection without a request is closed
   milliseconds write_timeout{10'000};   ///< a reader that takes nothing for this long is dropped
   milliseconds wait_max{30'000};        ///< of ?wait=
-  milliseconds heartbeat{15'000};       ///< of streams
-  milliseconds poll_interval{5'000};    ///< how long a lost notice can delay a stream
+  milliseconds heartbeat{20'000};       ///< of streams
+  milliseconds poll_interval{10'000};    ///< how long a lost notice can delay a stream
   milliseconds feed_idle{30'000};       ///< a session that nobody follows is forgotten after this
 
   std::size_t reader_threads = 4;        ///< each with a connection to the database

@@ -101,14 +101,15 @@ struct gateway::impl {
   void tick() {
     auto& c = *shared;
     const auto now = steady::now();
+    c.feeds->end_late_waits(now);
+    if (now < slow_tick_at) return;
+    slow_tick_at = now + slow_tick;
     const auto wall = wall_now();
     std::vector<std::shared_ptr<stream>> open;
     open.reserve(c.streams.size());
     for (auto* s : c.streams) open.push_back(s->shared_from_this());
     for (const auto& s : open) s->tick(now, wall);
-    c.feeds->tick();
-    if (now < slow_tick_at) return;
-    slow_tick_at = now + slow_tick;
+    c.feeds->tick(now);
     for (auto* rate : {&c.command_rate, &c.read_rate, &c.signal_rate, &c.login_rate}) rate->tidy(now);
     look_outside();
   }

@@ -57,17 +57,13 @@ struct context {
   /// what it holds: exchanges, streams) is only ever called and destroyed on the io thread.
   template <class Work, class Then>
   bool read(Work work, Then then) {
-    auto held = std::make_shared<std::optional<Then>>(std::move(then));
+    auto held = std::make_shared<Then>(std::move(then));
     auto post_back = on_io;
     return readers->post(
         [work = std::move(work), held, post_back = std::move(post_back)](reader_stores& stores) mutable {
           auto outcome = std::make_shared<decltype(work(stores))>(work(stores));
           // Moved, so that the last reference ends there and not here.
-          post_back([held = std::move(held), outcome = std::move(outcome)] {
-            auto go_on = std::move(*held);
-            held->reset();
-            (*go_on)(std::move(*outcome));
-          });
+          post_back([held = std::move(held), outcome = std::move(outcome)] { (*held)(std::move(*outcome)); });
         });
   }
 };

@@ -105,6 +105,7 @@ void feed_hub::wait_for(feed& f, feed::waiter w) {
     w.done(is_whole ? std::move(updates) : std::vector<event_ptr>{}, is_whole);
     return;
   }
+  waited_for_.insert(f.session);
   f.waiters.push_back(std::move(w));
 }
 
@@ -166,27 +167,29 @@ void feed_hub::signal(const engine::session_id& session, const std::string& text
     if (i < f->readers.size()) f->readers[i].reader->on_signal(f->readers[i].index, text);
 }
 
-void feed_hub::tick() {
-  const auto now = steady::now();
-  for (auto it = feeds_.begin(); it != feeds_.end();) {
-    auto& f = *it->second;
-    std::vector<feed::waiter> late;
-    if (!f.waiters.empty()) {
-      f.used_at = now;
-      std::erase_if(f.waiters, [&](feed::waiter& w) {
-        if (w.until > now) return false;
-        late.push_back(std::move(w));
-        return true;
-      });
-    }
-    for (auto& w : late) w.done({}, true);
-    if (f.readers.empty() && f.waiters.empty() && f.used_at + config_.feed_idle < now) {
-      follower_->unfollow(f.session);
-      it = feeds_.erase(it);
-    } else {
-      ++it;
-    }
-  }
+void feed_hub::end_late_waits(steady::time_point now) {
+  std::vector<feed::waiter> late;
+  std::erase_if(waited_for_, [&](const engine::session_id& session) {
+    auto* const f = find(session);
+    if (f == nullptr) return true;
+    f->used_at = now;
+    std::erase_if(f->waiters, [&](feed::waiter& w) {
+      if (w.until > now) return false;
+      late.push_back(std::move(w));
+      return true;
+    });
+    return f->waiters.empty();
+  });
+  for (auto& w : late) w.done({}, true);
+}
+
+void feed_hub::tick(steady::time_point now) {
+  std::erase_if(feeds_, [&](const auto& entry) {
+    const auto& f = *entry.second;
+    if (!f.readers.empty() || !f.waiters.empty() || f.used_at + config_.feed_idle >= now) return false;
+    follower_->unfollow(f.session);
+    return true;
+  });
 }
 
 void feed_hub::end_waits() {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "client/follower.hpp"
@@ -91,8 +92,10 @@ class feed_hub {
   void leave(feed& f, std::size_t slot);
   void wait_for(feed& f, feed::waiter w);
   void signal(const engine::session_id& session, const std::string& text);
-  /// Ends waits that took too long, forgets feeds that nobody reads.
-  void tick();
+  /// Ends waits that took too long.
+  void end_late_waits(std::chrono::steady_clock::time_point now);
+  /// Forgets feeds that nobody reads.
+  void tick(std::chrono::steady_clock::time_point now);
   /// Answers all waits: still pending.
   void end_waits();
 
@@ -108,6 +111,7 @@ class feed_hub {
   const gateway_config& config_;
   std::function<void(std::function<void()>)> on_io_;
   std::unordered_map<engine::session_id, std::unique_ptr<feed>> feeds_;
+  std::unordered_set<engine::session_id> waited_for_;  ///< sessions whose feeds have waiters, or had
   bool is_live_ = true;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  ///< false: what was posted comes too late
   std::unique_ptr<client::follower> follower_;

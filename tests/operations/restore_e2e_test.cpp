@@ -176,7 +176,7 @@ TEST_F(restore_e2e_test, an_engine_that_lived_through_it_ends_and_one_that_runs_
   engine_process engine(d, {"--node", "survivor"});
   engine.wait_ready();
   const auto refused = e2e::run_rowcall(d, {"restored"});
-  EXPECT_EQ(refused.exit_code, 3) << refused.output;
+  EXPECT_EQ(refused.exit_code, 8) << refused.output;
   EXPECT_THAT(refused.output, HasSubstr("survivor"));
   // What a restore under a running engine amounts to: other content, and no connection of before.
   d.sql(

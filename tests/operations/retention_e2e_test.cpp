@@ -31,7 +31,7 @@ TEST_F(retention_e2e_test, one_process_at_a_time) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, engine::errc::busy);
   const auto run = e2e::run_rowcall(d, {"cleanup", "--older-than", "1d"});
-  EXPECT_EQ(run.exit_code, 3) << run.output;
+  EXPECT_EQ(run.exit_code, 8) << run.output;
   other.query("COMMIT");
   EXPECT_TRUE(store->cleanup({0s, 100}));
 }

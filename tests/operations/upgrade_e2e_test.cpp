@@ -71,7 +71,7 @@ TEST_F(upgrade_e2e_test, a_migration_that_breaks_older_engines_is_refused_while_
   engine_process old(d, {"--node", "the-old-one"});
   old.wait_ready();
   auto refused = e2e::run_program(ROWCALL_BREAK_PROGRAM, d, {"migrate", "up"});
-  EXPECT_EQ(refused.exit_code, 3) << refused.output;
+  EXPECT_EQ(refused.exit_code, 8) << refused.output;
   EXPECT_THAT(refused.output, HasSubstr("the-old-one"));
   EXPECT_TRUE(old.process().running());
 

@@ -129,10 +129,10 @@ struct gateway_options {
   std::size_t header_bytes_max = 16 * 1024, body_bytes_max = 1024 * 1024;
   double commands_per_s = 200, reads_per_s = 200;
   milliseconds header_timeout{10'000}, body_timeout{30'000}, idle_timeout{75'000}, write_timeout{10'000};
-  milliseconds heartbeat{15'000};
-  milliseconds poll_interval{5'000};
+  milliseconds heartbeat{20'000};
+  milliseconds poll_interval{10'000};
   std::size_t reader_threads = 4;
-  std::size_t submit_connections = 1;
+  std::size_t submit_connections = 2;
   milliseconds stop_timeout{10'000};
 };
 
