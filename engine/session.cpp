@@ -203,6 +203,8 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
   if (retry_ && retry_->wait > std::chrono::milliseconds::zero()) {
     out.has_more = true;
     out.retry_in = retry_->wait;
+    // Whoever armed it goes first: were both due at once, this one might take the shard away again, and count a death.
+    if (!retry_->armed_by.empty() && !is_armed_here(retry_->command)) *out.retry_in += retry_->wait + config_->retry.base;
     out.is_loaded = false;
     forget();
     return out;
@@ -270,9 +272,18 @@ session::step session::arm(const command_row& row, batch& b) {
     park(row, error, attempts, b);
     return step::last;
   }
-  retry_ = retry_row{row.seq, attempts + 1, std::move(error), config_->node, std::chrono::milliseconds{0}};
+  // An attempt that another node has recorded and not made may have killed it, or the shard was taken from it in between.
+  // Nodes that take a shard from each other (all of them just started, say) would use all attempts up in a moment and give
+  // an innocent command up: so these come no faster than those of a failing command.
+  const bool is_first = !before || before->armed_by.empty();
+  const auto wait = is_first ? std::chrono::milliseconds{0} : config_->retry.wait_after(attempts, id_, row.seq);
+  retry_ = retry_row{row.seq, attempts + 1, std::move(error), config_->node, wait};
   b.writes.retry = session_writes::retry_change::put;
   b.writes.retry_put = retry_;
+  if (!is_first) {
+    b.retry_in = wait;
+    b.ends_cold = true;  // only the database's clock tells when the wait is over
+  }
   return step::undone;
 }
 

@@ -262,6 +262,7 @@ class conductor {
     dog_->move_on("the drain");
     if (!prober_->wait_drained(sessions::all(), steady::now() + drain_deadline))
       return give_up("not everything was processed");
+    report_.drain_seconds = std::chrono::duration<double>(steady::now() - begin).count();
     checker::history h;
     for (const auto& path : site_->journals()) {
       std::ifstream file(path);
@@ -276,7 +277,6 @@ class conductor {
     dog_->move_on("the followers' end");
     // They poll every second; what they miss for good is the checker's business.
     static_cast<void>(support::eventually(10s, [&] { return has_all(h); }));
-    report_.drain_seconds = std::chrono::duration<double>(steady::now() - begin).count();
     h.followers = audience_->seen();
     dog_->move_on("the engines' end");
     // A broken engine may end as it likes.

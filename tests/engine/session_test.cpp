@@ -488,8 +488,35 @@ TEST_F(session_test, asks_for_a_turn_of_its_own_when_a_careful_attempt_ended_wit
   out = decide({"tell"}, true);
   EXPECT_EQ(out.writes.retry_put->attempts, 2);
   EXPECT_TRUE(out.needs_isolation) << "for the execution too";
+  load(image_with({{1}, 2, "", "node-1", 0ms}, {1}));
   EXPECT_TRUE(decide({"tell"}).needs_isolation);
   EXPECT_THAT(types_of(decide({"tell"}, true)), ElementsAre("told"));
+}
+
+TEST_F(session_test, waits_longer_with_each_attempt_that_another_node_has_begun) {
+  // Live nodes that take a shard from each other must not use up all attempts of an innocent command in a moment.
+  std::chrono::milliseconds last{0};
+  for (const int attempts : {1, 2}) {
+    load(image_with({{1}, attempts, "", "node-0", 0ms}, {1}));
+    const auto out = decide({"tell"}, true);
+    ASSERT_EQ(out.writes.retry, retry_change::put);
+    EXPECT_EQ(out.writes.retry_put->armed_by, "node-1");
+    EXPECT_GT(out.writes.retry_put->wait, last / 2);
+    EXPECT_EQ(out.retry_in, out.writes.retry_put->wait);
+    EXPECT_FALSE(out.is_loaded) << "only the database knows when the wait is over";
+    last = out.writes.retry_put->wait;
+  }
+  EXPECT_GT(last, 0ms);
+}
+
+TEST_F(session_test, lets_the_node_that_armed_a_command_go_first) {
+  load(image_with({{1}, 2, "", "node-1", 80ms}, {1}));
+  EXPECT_EQ(decide({}).retry_in, 80ms);
+  load(image_with({{1}, 2, "", "node-0", 80ms}, {1}));
+  const auto out = decide({});
+  ASSERT_TRUE(out.retry_in);
+  EXPECT_GT(*out.retry_in, 2 * 80ms);
+  EXPECT_TRUE(out.writes.empty());
 }
 
 TEST_F(session_test, parks_a_command_that_killed_every_node_that_tried_it) {
