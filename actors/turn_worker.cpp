@@ -22,7 +22,7 @@ engine::turn_request request_of(const turn& t, const turn_worker_config& config)
     const auto* module = config.modules->find(s.session.kind());
     request.sessions.push_back({s.session, s.shard, s.cursor, module == nullptr || module->has_state()});
   }
-  if (t.expected && request.sessions.size() == 1) request.sessions.front().expected = t.expected;
+  if (t.expected) request.sessions.front().expected = t.expected;
   return request;
 }
 

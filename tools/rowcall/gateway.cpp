@@ -94,8 +94,8 @@ void raise_descriptor_limit(std::size_t wanted) {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted + 100)
-    spdlog::warn("{}", "this process may open " + std::to_string(limit.rlim_cur) +
-                                             " descriptors, fewer than --connections-max asks for: raise `ulimit -n`");
+    spdlog::warn("this process may open {} descriptors, fewer than --connections-max asks for: raise `ulimit -n`",
+                 limit.rlim_cur);
 }
 
 void print_address(const std::string& address, bool json) {
@@ -161,9 +161,8 @@ exit_code run(const global_options& global, const gateway_options& options) {
   gateway::gateway server{*config, std::move(ports)};
   if (auto started = server.start(); !started) return fail_with(started.error());
   receiver.set(&server);
-  spdlog::info("{}", "rowcall " + std::string{version} + " gateway at " + server.address() +
-                                        "; database " + without_password(global.connection.database_url) + "; NATS " +
-                                        without_password(global.connection.nats_url));
+  spdlog::info("rowcall {} gateway at {}; database {}; NATS {}", version, server.address(),
+               without_password(global.connection.database_url), without_password(global.connection.nats_url));
   if (options.development)
     spdlog::warn("the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
   print_address(server.address(), global.json);
