@@ -329,7 +329,7 @@ result<std::vector<node_info>> database::heartbeat(const std::string& node, cons
   me->second.rates = rates;
   std::vector<node_info> alive;
   for (const auto& [name, n] : nodes_) {
-    if (n.has_left || (name != node && at - n.seen >= dead_after)) continue;
+    if (n.has_left || (name != node && (!n.is_connected || at - n.seen >= dead_after))) continue;
     alive.push_back(n.info);
     alive.back().heartbeat_age = age_ms(n.seen, at);
     alive.back().uptime = std::chrono::floor<std::chrono::seconds>(at - n.joined);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <map>
 #include <unordered_map>
 
 #include "storage/postgres/internal/call.hpp"
@@ -24,6 +25,8 @@ constexpr std::size_t leftover_sessions_max = 250'000;
 /// Commands after which the sweep's index is summed up.
 constexpr std::size_t summarize_rows = 100'000;
 constexpr int cleanup_sessions_max = 1'000;
+/// Looks in a row without its connection after which a node is dead, and how many on a new connection of one's own say nothing.
+constexpr int unconnected_looks_max = 2, looks_of_a_new_connection = 3;
 
 /// What the sweeps so far have learned, and the next one builds on.
 ///
@@ -77,9 +80,9 @@ class node_store final : public engine::node_store {
       return fail(errc::superseded, "the schema has moved past this engine: it needs a binary that knows version " +
                                         std::to_string(required) + ", this one knows " + std::to_string(migrator::newest()));
     if (auto held = hold(node); !held) return tl::make_unexpected(held.error());
-    auto rows = link_.exec(call("node_live").number(dead_after.count()).str());
+    auto rows = link_.exec(call("node_live").number(dead_after.count()).text(node).str());
     if (!rows) return tl::make_unexpected(rows.error());
-    return internal::nodes(*rows);
+    return without_the_dead(*rows);
   }
 
   result<void> leave(const std::string& node) override {
@@ -181,6 +184,28 @@ class node_store final : public engine::node_store {
       held_generation_ = link_.generation();
     }
     return {};
+  }
+
+  /// A killed node's connection is gone at once, and its advisory lock with it: there is no need to wait for `dead_after`.
+  /// A node that has lost its connection and makes another one must not be taken for dead: it has two looks' time for it, and
+  /// more when this node's own connection is new, as all are when PostgreSQL was restarted.
+  std::vector<node_info> without_the_dead(const pqxx::result& rows) {
+    if (std::exchange(looked_generation_, link_.generation()) != link_.generation()) looks_ = 0;
+    ++looks_;
+    std::map<std::string, int> unconnected;
+    std::vector<node_info> alive;
+    auto nodes = internal::nodes(rows);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (internal::text(rows[static_cast<pqxx::result::size_type>(i)][7]) == "f") {
+        const auto before = unconnected_looks_.find(nodes[i].node);
+        const int looks = before == unconnected_looks_.end() ? 1 : before->second + 1;
+        unconnected[nodes[i].node] = looks;
+        if (looks >= unconnected_looks_max && looks_ > looks_of_a_new_connection) continue;
+      }
+      alive.push_back(std::move(nodes[i]));
+    }
+    unconnected_looks_ = std::move(unconnected);
+    return alive;
   }
 
   /// True when it was complete, false when `found` ended it.
@@ -322,6 +347,9 @@ class node_store final : public engine::node_store {
   internal::link link_;
   std::string held_node_;
   std::uint64_t held_generation_ = 0;
+  std::uint64_t looked_generation_ = 0;
+  int looks_ = 0;  ///< at the live nodes, on this connection
+  std::map<std::string, int> unconnected_looks_;
   sweep_memory memory_;
   load_count load_;
   std::int64_t seen_xmin_ = 0;  ///< of the snapshot taken before the sweep's scan

@@ -116,5 +116,48 @@ TEST_F(sweep_test, a_node_that_dies_is_noticed_at_once_and_one_that_lives_is_not
   must(peer->commit({}));
 }
 
+class live_nodes_test : public postgres_test {
+ protected:
+  live_nodes_test() {
+    must(a_->join("n1", {"echo"}));
+    must(b_->join("n2", {"echo"}));
+  }
+  std::size_t seen_by_a() { return must(a_->heartbeat("n1", {}, std::chrono::minutes{5})).size(); }
+  void end_connections_of(const std::string& node) {
+    sql_.query("SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.database = "
+               "(SELECT oid FROM pg_database WHERE datname = current_database()) AND l.classid = 1919120225 "
+               "AND l.objid::bigint = (hashtext('" + node + "')::bigint & 4294967295)");
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+      return sql_.value("SELECT count(*) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.database = "
+                        "(SELECT oid FROM pg_database WHERE datname = current_database()) AND l.classid = 1919120225 "
+                        "AND l.objid::bigint = (hashtext('" + node + "')::bigint & 4294967295)") == "0";
+    }));
+  }
+  std::unique_ptr<node_store> a_ = make_node_store(config()), b_ = make_node_store(config());
+};
+
+TEST_F(live_nodes_test, a_node_that_makes_a_new_connection_at_once_is_not_taken_for_dead) {
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(seen_by_a(), 2u);
+  for (int i = 0; i < 3; ++i) {
+    end_connections_of("n2");
+    EXPECT_EQ(seen_by_a(), 2u);
+    ASSERT_FALSE(b_->heartbeat("n2", {}, std::chrono::minutes{5}));  // notices
+    must(b_->heartbeat("n2", {}, std::chrono::minutes{5}));
+    EXPECT_EQ(seen_by_a(), 2u);
+  }
+  end_connections_of("n2");
+  EXPECT_EQ(seen_by_a(), 2u);
+  EXPECT_EQ(seen_by_a(), 1u);
+}
+
+TEST_F(live_nodes_test, a_node_that_was_cut_off_itself_waits_before_it_takes_others_for_dead) {
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(seen_by_a(), 2u);
+  end_connections_of("n1");
+  end_connections_of("n2");
+  ASSERT_FALSE(a_->heartbeat("n1", {}, std::chrono::minutes{5}));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(seen_by_a(), 2u);
+  EXPECT_EQ(seen_by_a(), 1u);
+}
+
 }  // namespace
 }  // namespace rowcall::storage::postgres
