@@ -19,7 +19,8 @@ nats_stranger::nats_stranger(const std::string& url) {
   const auto host = url.substr(scheme.size(), colon - scheme.size());
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
-  if (::getaddrinfo(host.c_str(), url.c_str() + colon + 1, &hints, &found) != 0) throw std::runtime_error("no such host: " + url);
+  if (::getaddrinfo(host.c_str(), url.c_str() + colon + 1, &hints, &found) != 0)
+    throw std::runtime_error("no such host: " + url);
   socket_ = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool is_connected = ::connect(socket_, found->ai_addr, found->ai_addrlen) == 0;
   ::freeaddrinfo(found);

@@ -6,8 +6,8 @@
 
 namespace rowcall::support {
 
-/// Speaks to a nats-server over a bare socket, so that it can say what no client library would: any bytes for a subject.
-/// Throws std::runtime_error when the connection can not be made.
+/// Speaks to a nats-server over a bare socket, so that it can say what no client library would: any bytes for a
+/// subject. Throws std::runtime_error when the connection can not be made.
 class nats_stranger {
  public:
   explicit nats_stranger(const std::string& url);  ///< nats://host:port
