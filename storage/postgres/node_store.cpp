@@ -54,8 +54,9 @@ struct sweep_memory {
 class node_store final : public engine::node_store {
  public:
   explicit node_store(store_config config)
-      : link_(std::move(config),
-              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "sweep_snapshot", "sweep_open",
+      : turn_idle_ms_(internal::idle_timeout(config).count()),
+        link_(std::move(config),
+              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "stuck_turn_end", "sweep_snapshot", "sweep_open",
                "sweep_probe", "sweep_mark", "sweep_summarize", "cleanup_chunk", "admission_put", "admission_judge"},
               // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
               "SET enable_bitmapscan = on; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
@@ -80,7 +81,8 @@ class node_store final : public engine::node_store {
       return fail(errc::superseded, "the schema has moved past this engine: it needs a binary that knows version " +
                                         std::to_string(required) + ", this one knows " + std::to_string(migrator::newest()));
     if (auto held = hold(node); !held) return tl::make_unexpected(held.error());
-    auto rows = link_.exec(call("node_live").number(dead_after.count()).text(node).str());
+    auto rows = link_.exec(call("stuck_turn_end").number(dead_after.count()).number(turn_idle_ms_).str() + ";" +
+                           call("node_live").number(dead_after.count()).text(node).str());
     if (!rows) return tl::make_unexpected(rows.error());
     return without_the_dead(*rows);
   }
@@ -344,6 +346,7 @@ class node_store final : public engine::node_store {
     return oldest;
   }
 
+  const std::int64_t turn_idle_ms_;
   internal::link link_;
   std::string held_node_;
   std::uint64_t held_generation_ = 0;

@@ -51,13 +51,6 @@ std::string connection_string(const store_config& config) {
   return out;
 }
 
-/// When PostgreSQL ends a transaction that its client has left open. Before the bound that is promised, since others notice
-/// the end only when they next look (directory_config::skipped_wait_max), and have to serve then.
-std::chrono::milliseconds idle_timeout(std::chrono::milliseconds transaction_timeout) {
-  constexpr std::chrono::milliseconds margin_max{500};
-  return transaction_timeout - std::min(transaction_timeout / 5, margin_max);
-}
-
 std::string_view query_of(std::string_view name) {
   for (const auto& q : queries())
     if (q.name == name) return q.sql;
@@ -66,6 +59,11 @@ std::string_view query_of(std::string_view name) {
 }
 
 }  // namespace
+
+std::chrono::milliseconds idle_timeout(const store_config& config) {
+  constexpr std::chrono::milliseconds margin_max{500};
+  return config.transaction_timeout - std::min(config.transaction_timeout / 5, margin_max);
+}
 
 link::link(store_config config, std::initializer_list<std::string_view> queries, std::string settings)
     : config_(std::move(config)) {
@@ -77,7 +75,7 @@ link::link(store_config config, std::initializer_list<std::string_view> queries,
       "SET enable_seqscan = off; SET enable_bitmapscan = off;"
       "SET statement_timeout = " +
       std::to_string(config_.statement_timeout.count()) +
-      "; SET idle_in_transaction_session_timeout = " + std::to_string(idle_timeout(config_.transaction_timeout).count()) +
+      "; SET idle_in_transaction_session_timeout = " + std::to_string(idle_timeout(config_).count()) +
       "; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;" + settings;
   for (auto name : queries) {
     prologue_ += "PREPARE ";
