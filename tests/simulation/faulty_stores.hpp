@@ -53,7 +53,8 @@ class faulty_node_store final : public engine::node_store {
  public:
   faulty_node_store(std::unique_ptr<engine::node_store> inner, fate& f, std::string node)
       : inner_(std::move(inner)), fate_(f), node_(std::move(node)) {}
-  void cut() { inner_.reset(); }
+  /// See faulty_turn_store.
+  std::unique_ptr<engine::node_store> cut() { return std::move(inner_); }
 
   engine::result<void> join(const std::string& node, const std::vector<std::string>& kinds) override;
   engine::result<std::vector<engine::node_info>> heartbeat(const std::string& node, const engine::node_rates& rates,

@@ -37,12 +37,15 @@ struct report {
   std::string trace;
   std::uint64_t trace_hash = 0;
   std::uint64_t steps = 0, faults = 0, commands = 0, turns = 0, turns_aborted = 0, takeovers = 0, lost_wakes_found = 0;
+  std::uint64_t turns_trusting = 0;   ///< that took a wake's word for their command
+  std::uint64_t wakes_mistaken = 0;   ///< whose word was wrong
+  std::uint64_t deaths_by_command = 0;
 };
 
 /// One run, whole: nodes, clients, faults, quiet, judgement. The same options give the same report.
 ///
 /// A seed divisible by 4 gives a calm run: one node, a bus that delays and reorders but loses nothing, no faults, and no
-/// sweep: there all work must be done by wakes alone.
+/// sweep: there all work must be done by wakes alone. In some others a few commands end each process that tries them.
 report simulate(const options& o);
 
 }  // namespace rowcall::simulation

@@ -1,6 +1,7 @@
 #include "tests/simulation/simulation.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -16,6 +17,9 @@ namespace {
 /// Named by whatever ends the process in the middle of a run.
 char running_text[64] = "simulation: no seed\n";
 
+/// Of processor time. A run takes milliseconds.
+constexpr time_t run_max_s = 30;
+
 void tell_seed(int) {
   if (write(STDERR_FILENO, running_text, std::char_traits<char>::length(running_text)) < 0) _exit(3);
 }
@@ -23,11 +27,19 @@ void tell_seed(int) {
 report run(const options& o) {
   std::snprintf(running_text, sizeof running_text, "simulation: died in seed %llu\n", static_cast<unsigned long long>(o.seed));
   std::signal(SIGABRT, tell_seed);
-  std::signal(SIGSEGV, [](int s) {
+  const auto tell_and_end = [](int s) {
     tell_seed(s);
-    _exit(139);
-  });
-  return simulate(o);
+    _exit(128 + s);
+  };
+  std::signal(SIGSEGV, tell_and_end);
+  // A run is bounded in its steps and store calls. Code that goes round in circles without either is ended as well.
+  std::signal(SIGVTALRM, tell_and_end);
+  itimerval watch{{}, {run_max_s, 0}};
+  setitimer(ITIMER_VIRTUAL, &watch, nullptr);
+  auto result = simulate(o);
+  watch.it_value.tv_sec = 0;
+  setitimer(ITIMER_VIRTUAL, &watch, nullptr);
+  return result;
 }
 
 /// Adds a failure with the seed, what is wrong, and the end of the trace.

@@ -13,6 +13,9 @@ constexpr int pause_depth_max = 4;
 constexpr auto quiet_max = 60s;  ///< virtual
 constexpr std::size_t quiet_steps_max = 60'000;
 constexpr std::int64_t commands_max = 80;
+constexpr int jobs_at_end_max = 10'000;
+constexpr int deadly_max = 2;  ///< of a run
+constexpr std::uint64_t store_calls_max = 100'000;  ///< of a run; a long one makes some thousands
 }  // namespace
 
 void node_bus::publish(std::span<const engine::wake> wakes) {
@@ -42,10 +45,15 @@ world::world(const options& o) : options_(o), random_(o.seed), is_calm_(o.seed %
     for (std::size_t s = 0; s < sessions_count; ++s) rejoin(followers_[i], s, {});
   }
   if (options_.bug == deliberate_bug::no_fence) storage::memory::set_fence(*db_, false);
+  if (!is_calm_ && options_.seed % 3 == 2) deadly_left_ = deadly_max;
   ledger::stumbles = [this] { return strikes(0.03, "module throws", ""); };
+  ledger::dies = [this] { die(); };
 }
 
-world::~world() { ledger::stumbles = nullptr; }
+world::~world() {
+  ledger::stumbles = nullptr;
+  ledger::dies = nullptr;
+}
 
 // ---------------------------------------------------------------- trace and chance
 
@@ -63,9 +71,13 @@ bool world::strikes(double probability, std::string_view fault, const std::strin
   return true;
 }
 
+void world::spend() {
+  if (++store_calls_ > store_calls_max) throw std::runtime_error("more store calls than any run needs");
+}
+
 /// A node that is stopped while it waits goes on only when it has been resumed.
 void world::pause(const std::string& name) {
-  if (depth_ >= pause_depth_max || !happens(0.3)) return;
+  if (is_over_ || depth_ >= pause_depth_max || !happens(0.3)) return;
   auto& self = **std::find_if(boots_.begin(), boots_.end(), [&](const auto& b) { return b->name == name; });
   ++depth_;
   for (auto left = below(25); left > 0; --left) step();
@@ -80,7 +92,9 @@ template <class Handle>
 void world::adopt(const Handle& handle, node_boot& n, const std::string& what) {
   auto* actor = caf::actor_cast<caf::abstract_actor*>(handle);
   owners_[dynamic_cast<caf::resumable*>(actor)] = {&n, n.name + ' ' + what};
+  alive_.insert(n.name + ' ' + what);
   actor->attach_functor([this, who = n.name + ' ' + what](const caf::error& reason) {
+    alive_.erase(who);
     if (reason && reason != caf::exit_reason::kill) violations_.push_back("an actor died by itself: " + who);
   });
 }
@@ -96,7 +110,7 @@ void world::boot(std::size_t index) {
 
   auto session = std::make_shared<engine::session_config>();
   session->node = n.name;
-  session->retry = {6, 5ms, 50ms};
+  session->retry = {attempts_max, 5ms, 50ms};
   session->snapshot_interval_updates = 5;
 
   actors::directory_actor_config d;
@@ -159,19 +173,19 @@ void world::boot(std::size_t index) {
   note("boot " + n.name);
 }
 
-void world::kill(std::size_t index) {
+void world::kill(std::size_t index, bool may_vanish) {
   auto& n = *nodes_[index];
   note("kill " + n.name);
   n.is_dead = true;
   n.is_stopped = false;
   n.bus->cut();
   // A killed process's connections end at once; a vanished machine's stay until the server gives them up.
-  const bool vanishes = faults_on_ && happens(0.3);
+  const bool vanishes = may_vanish && faults_on_ && happens(0.3);
   for (auto& s : n.turn_stores) {
     auto connection = s->cut();
     if (vanishes) orphans_.push_back(std::move(connection));
   }
-  n.node_store->cut();
+  if (auto connection = n.node_store->cut(); vanishes) node_orphans_.push_back(std::move(connection));
   n.turn_stores.clear();
   n.node_store.reset();
   std::erase_if(owners_, [&](const auto& o) { return o.second.first == &n; });
@@ -195,6 +209,21 @@ void world::resume(node_boot& n) {
   n.is_stopped = false;
 }
 
+/// A supervisor starts what has ended.
+void world::revive() {
+  const auto index = below(nodes_.size());
+  if (nodes_[index]->is_dead) boot(index);
+}
+
+/// A command ends the process that tries it.
+void world::die() {
+  if (!running_ || running_->is_dead) return;
+  ++deaths_by_command_;
+  note("FAULT a command kills " + running_->name);
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    if (nodes_[i] == running_) return kill(i, false);
+}
+
 /// What happens to whole processes and servers.
 void world::strike() {
   const auto index = below(nodes_.size());
@@ -204,7 +233,7 @@ void world::strike() {
     case 1:
       if (n.is_dead) return boot(index);
       ++faults_;
-      return kill(index);
+      return kill(index, true);
     case 2:
       if (n.is_dead) return boot(index);
       return;
@@ -251,8 +280,10 @@ bool world::run_job() {
   const auto chosen = jobs_->jobs.begin() + static_cast<std::ptrdiff_t>(runnable[below(runnable.size())]);
   const auto owner = owners_.find(*chosen);
   note("run " + (owner == owners_.end() ? std::string("a session") : owner->second.second));
+  const auto outer = std::exchange(running_, owner == owners_.end() ? nullptr : owner->second.first);
   std::rotate(jobs_->jobs.begin(), chosen, chosen + 1);
   jobs_->run_once();
+  running_ = outer;
   return true;
 }
 
@@ -277,7 +308,8 @@ void world::finish_commit() {
 void world::step() {
   ++steps_;
   if (faults_on_ && happens(0.01)) return strike();
-  if (!late_commits_.empty() && happens(0.05)) return finish_commit();
+  if (!late_commits_.empty() && happens(0.01)) return finish_commit();
+  if (happens(faults_on_ ? 0.003 : 0.02)) return revive();
   const auto choice = below(100);
   if (choice < 60 && run_job()) return;
   if (choice < 80 && !bag_.empty()) return deliver();
@@ -341,7 +373,11 @@ void world::act(sim_client& c) {
     engine::command_request r;
     r.session = sessions_[below(sessions_.size())];
     r.data = "{\"n\":" + n + '}';
-    switch (below(12)) {
+    switch (deadly_left_ > 0 && happens(0.1) ? 12 : below(12)) {
+      case 12:
+        r.type = "die";
+        --deadly_left_;
+        break;
       case 0: r.type = "spoil"; break;
       case 1: r.type = "refuse"; break;
       case 2:
@@ -396,7 +432,13 @@ void world::submit(sim_client& c) {
     record.result = is_refused ? checker::outcome::refused : checker::outcome::acknowledged;
     record.seq = r.seq.value;
     text += ' ' + record.session + '/' + std::to_string(r.seq.value) + ' ' + record.type;
-    if (!is_refused) wakes.push_back({c.batch[i].session, r.seq});
+    if (is_refused) continue;
+    wakes.push_back({c.batch[i].session, r.seq});
+    // What client::submitter does with a single command.
+    if (stored->size() > 1 || r.kind != engine::submit_receipt::outcome::stored) continue;
+    engine::command_row row{r.seq, c.batch[i].type, c.batch[i].data, {}};
+    if (strikes(0.05, "a wake brings a wrong command", c.name)) row.data.insert(row.data.find(':') + 1, "1");
+    wakes.back().command = std::make_shared<const engine::command_row>(std::move(row));
   }
   note(std::move(text));
   c.batch.clear();
@@ -448,9 +490,16 @@ bool world::is_at_rest() {
 }
 
 void world::end() {
+  is_over_ = true;
   for (std::size_t i = 0; i < nodes_.size(); ++i)
-    if (!nodes_[i]->is_dead) kill(i);
-  while (jobs_->has_job()) jobs_->run_once();
+    if (!nodes_[i]->is_dead) kill(i, false);
+  for (auto left = jobs_at_end_max; jobs_->has_job() && left > 0; --left) jobs_->run_once();
+  if (const auto left = system_->registry().running(); left != 0) {
+    std::string text = std::to_string(left) + " actors do not end";
+    for (const auto& who : alive_) text += ", " + who;
+    violations_.push_back(std::move(text));
+    static_cast<void>(system_.release());  // its destructor would wait for them
+  }
   system_.reset();
 }
 
@@ -467,6 +516,7 @@ report world::run() {
   clients_on_ = faults_on_ = false;
   is_bus_down_ = false;
   orphans_.clear();
+  node_orphans_.clear();
   while (!late_commits_.empty()) finish_commit();
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->is_stopped) resume(*nodes_[i]);
@@ -495,6 +545,8 @@ report world::run() {
 
 void world::judge(report& r) {
   const auto dump = storage::memory::dump(*db_);
+  std::uint64_t takeovers = 0;
+  for (const auto& shard : dump.shards) takeovers += static_cast<std::uint64_t>(shard.epoch);
   std::size_t failed = 0;
   for (const auto& s : dump.sessions) {
     auto& log = history_.logs[s.session.str()];
@@ -507,7 +559,7 @@ void world::judge(report& r) {
       const auto n = std::stoll(data.substr(data.find(':') + 1));
       history_.sends.push_back({s.session.str(), forwards_[data], "add", ledger::number(n + ledger::forwarded)});
     }
-    for (auto& text : compare_with_model(s)) violations_.push_back("model: " + std::move(text));
+    for (auto& text : compare_with_model(s, takeovers)) violations_.push_back("model: " + std::move(text));
     if (s.retry) violations_.push_back(s.session.str() + ": a row of retries is left of command " +
                                        std::to_string(s.retry->command.value));
     r.commands += s.commands.size();
@@ -524,7 +576,10 @@ void world::judge(report& r) {
     r.turns_aborted += b->counters.turns_aborted;
     r.takeovers += b->counters.shards_taken_over;
     r.lost_wakes_found += b->counters.lost_wakes_found;
+    r.wakes_mistaken += b->counters.wakes_mistaken;
   }
+  r.turns_trusting = turns_trusting_;
+  r.deaths_by_command = deaths_by_command_;
 }
 
 report simulate(const options& o) { return world{o}.run(); }
