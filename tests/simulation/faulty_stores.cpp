@@ -64,8 +64,7 @@ void faulty_turn_store::see(const storage::memory::database_dump& snapshot, cons
 }
 
 engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_request& request) {
-  fate_.spend();
-  if (!inner_) return lost();
+  if (!fate_.spend() || !inner_) return lost();
   fate_.pause(node_);
   if (!inner_ || fate_.strikes(0.03, "connection lost in claim", node_)) return lost();
   if (fate_.strikes(0.01, "claim failed for good", node_)) return lost(errc::internal);
@@ -78,7 +77,11 @@ engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_r
   }
   auto claimed = claim_granted(request);
   if (!claimed) return claimed;
-  if (claimed->is_unverified) fate_.trusts();
+  trusting_.reset();
+  if (claimed->is_unverified) {
+    fate_.trusts();
+    trusting_ = request;
+  }
   if (snapshot && !claimed->is_unverified) see(*snapshot, request, *claimed);
   if (fate_.bug() == deliberate_bug::no_lock) serve_unlocked(request, *claimed);
   if (fate_.bug() == deliberate_bug::reversed_fetch)
@@ -106,14 +109,20 @@ engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_r
   return claimed;
 }
 
+void faulty_turn_store::believe() {
+  inner_->abandon();
+  trusting_->sessions.front().expected.reset();
+  static_cast<void>(inner_->claim(*trusting_));
+}
+
 engine::result<engine::db_time> faulty_turn_store::commit(std::span<const engine::session_writes> writes) {
-  fate_.spend();
+  if (!fate_.spend()) return lost();
   fate_.pause(node_);
   if (!inner_) return lost();
   if (fate_.bug() == deliberate_bug::publish_before_commit) publish_(writes);
   if (fate_.strikes(0.04, "connection lost before COMMIT", node_)) return lost();
   if (fate_.strikes(0.02, "in doubt, not committed", node_)) return lost(errc::commit_in_doubt);
-  if (!writes.empty() && fate_.strikes(0.03, "connection lost in COMMIT, which goes on", node_)) {
+  if (!writes.empty() && fate_.strikes(0.06, "connection lost in COMMIT, which goes on", node_)) {
     fate_.commit_later(std::exchange(inner_, connect_()), {writes.begin(), writes.end()});
     return engine::fail(errc::commit_in_doubt, "simulated");
   }
@@ -129,6 +138,7 @@ engine::result<engine::db_time> faulty_turn_store::commit(std::span<const engine
       if (!w.sends.empty()) w.sends.pop_back();
     writes = altered;
   }
+  if (fate_.bug() == deliberate_bug::believed_wake && trusting_) believe();
   auto done = inner_->commit(writes);
   std::string text = node_ + (done ? " commits" : " could not commit (" + std::string(to_string(done.error().code)) + ")");
   for (const auto& w : writes)

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ class faulty_turn_store final : public engine::turn_store {
   engine::result<engine::turn_claim> claim_granted(const engine::turn_request& request);
   void serve_unlocked(const engine::turn_request& request, engine::turn_claim& claim);
 
+  /// deliberate_bug::believed_wake: opens a turn in which nothing is compared.
+  void believe();
   /// deliberate_bug::folded_claim: what the claim's statement sees, whose snapshot is older than its locks.
   static void see(const storage::memory::database_dump& snapshot, const engine::turn_request& request,
                   engine::turn_claim& claim);
@@ -47,6 +50,7 @@ class faulty_turn_store final : public engine::turn_store {
   fate& fate_;
   std::string node_;
   publisher publish_;
+  std::optional<engine::turn_request> trusting_;  ///< the open turn's, when it took a wake's word
 };
 
 class faulty_node_store final : public engine::node_store {

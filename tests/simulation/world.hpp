@@ -84,6 +84,8 @@ struct sim_follower {
 
 class world final : public fate {
  public:
+  static constexpr std::uint64_t store_calls_max = 20'000;  ///< of a run, which makes some hundreds
+
   explicit world(const options& o);
   ~world();
   report run();
@@ -91,7 +93,7 @@ class world final : public fate {
   bool strikes(double probability, std::string_view fault, const std::string& whom) override;
   void pause(const std::string& node) override;
   void note(std::string line) override;
-  void spend() override;
+  bool spend() override { return ++store_calls_ <= store_calls_max; }
   void trusts() override { ++turns_trusting_; }
   deliberate_bug bug() const override { return options_.bug; }
   void commit_later(std::unique_ptr<engine::turn_store> connection, std::vector<engine::session_writes> writes) override;
@@ -136,6 +138,7 @@ class world final : public fate {
   options options_;
   std::mt19937_64 random_;
   bool is_calm_;
+  bool is_slow_;  ///< clients leave the nodes time to finish what they have
   int deadly_left_ = 0;  ///< commands that end the process of whoever tries them, still to be submitted
   bool faults_on_ = false, clients_on_ = false, is_bus_down_ = false, is_over_ = false;
   int depth_ = 0;
