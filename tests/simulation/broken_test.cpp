@@ -36,9 +36,9 @@ TEST_P(line, broken_is_found) {
   std::cout << GetParam() << ": " << *found << '\n';
 }
 INSTANTIATE_TEST_SUITE_P(simulation, line,
-                         testing::Values("abort_keeps_cursor", "armed_not_counted", "dirty_flag", "lost_shards_keep_cursors",
-                                         "nothing_armed", "one_key_for_all_sends", "shard_in_two_turns",
-                                         "takeover_in_the_turn", "takeover_keeps_cursors"),
+                         testing::Values("abort_keeps_cursor", "armed_not_counted", "dirty_flag",
+                                         "lost_shards_keep_cursors", "nothing_armed", "one_key_for_all_sends",
+                                         "shard_in_two_turns", "takeover_in_the_turn", "takeover_keeps_cursors"),
                          [](const auto& info) { return std::string(info.param); });
 
 /// A line that is missed only when others are broken as well.

@@ -12,8 +12,8 @@ namespace {
 
 char running_text[64] = "simulation: no seed\n";
 
-/// Of processor time. A run takes milliseconds, and is bounded in its steps and store calls; code may go round in circles
-/// without either.
+/// Of processor time. A run takes milliseconds, and is bounded in its steps and store calls; code may go round in
+/// circles without either.
 constexpr time_t run_max_s = 30;
 
 void tell_seed(int) {
@@ -28,7 +28,8 @@ void tell_seed_and_end(int signal) {
 }  // namespace
 
 report simulate_watched(const options& o) {
-  std::snprintf(running_text, sizeof running_text, "simulation: died in seed %llu\n", static_cast<unsigned long long>(o.seed));
+  std::snprintf(running_text, sizeof running_text, "simulation: died in seed %llu\n",
+                static_cast<unsigned long long>(o.seed));
   std::signal(SIGABRT, tell_seed);
   std::signal(SIGSEGV, tell_seed_and_end);
   std::signal(SIGVTALRM, tell_seed_and_end);

@@ -84,6 +84,8 @@ struct sim_follower {
 
 class world final : public fate {
  public:
+  static constexpr std::size_t sessions_count = 6, followers_count = 2;
+  static constexpr std::int64_t commands_max = 80;  ///< of all clients
   static constexpr std::uint64_t store_calls_max = 20'000;  ///< of a run, which makes some hundreds
 
   explicit world(const options& o);
