@@ -67,7 +67,7 @@ std::shared_ptr<const engine::command_row> expected_of(const directory_state& st
 /// Gives free workers what is ready.
 void assign(self_pointer self) {
   auto& st = self->state;
-  while (!st.is_draining && !st.free_workers.empty()) {
+  while (!st.is_draining && !st.free_workers.empty() && st.open_turns < st.sessions->turns_max()) {
     auto work = st.sessions->take(st.config.clock->now());
     if (work.sessions.empty()) break;
     auto t = std::make_shared<turn>();

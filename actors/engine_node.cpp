@@ -40,6 +40,7 @@ void configure(caf::actor_system_config& cfg, int threads) {
 engine::result<void> validate(const node_config& c) {
   auto wrong = [](std::string_view text) { return engine::fail(engine::errc::invalid_argument, std::string(text)); };
   if (c.turn_workers < 1 || c.turn_workers > 64) return wrong("turn workers must be 1 to 64");
+  if (c.backlog_workers < 0 || c.backlog_workers > 64) return wrong("backlog workers must be 0 to 64");
   if (c.actor_threads < 1 || c.actor_threads > 64) return wrong("actor threads must be 1 to 64");
   if (c.limits.sessions_max < 1 || c.limits.commands_max < 1 || c.limits.commands_per_session_max < 1)
     return wrong("the limits of a turn must be at least 1");
@@ -82,6 +83,7 @@ struct engine_node::impl {
   impl(node_config c, node_ports p) : config(std::move(c)), ports(std::move(p)) {
     if (config.node.empty()) config.node = make_node_name();
     config.directory.workers = static_cast<std::size_t>(config.turn_workers);
+    config.directory.workers_for_backlog = static_cast<std::size_t>(config.backlog_workers);
     config.directory.limits = config.limits;
     config.session.node = config.node;
     configure(system_config, config.actor_threads);
@@ -111,7 +113,7 @@ struct engine_node::impl {
     directory = system->spawn(session_directory, d);
     watch(directory, "directory");
 
-    for (int i = 0; i < config.turn_workers; ++i) {
+    for (int i = 0; i < config.turn_workers + config.backlog_workers; ++i) {
       turn_worker_config w;
       w.number = static_cast<std::size_t>(i);
       w.limits = config.limits;

@@ -17,6 +17,7 @@ namespace rowcall::actors {
 struct node_config {
   std::string node;         ///< unique to this boot; empty = make_node_name()
   int turn_workers = 2;     ///< each has a thread and a PostgreSQL connection
+  int backlog_workers = 1;  ///< more of them, which only work while there is a backlog
   int actor_threads = 2;    ///< of CAF's scheduler
   engine::turn_limits limits;
   engine::directory_config directory;  ///< its workers and limits are set from the above

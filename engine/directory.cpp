@@ -141,7 +141,7 @@ directory::assignment directory::take(time_point now) {
     return result;
   }
   // No worker takes more than its share of the shards, so that a burst is spread over all workers.
-  const std::size_t share = (static_cast<std::size_t>(config_.shard_count) + config_.workers - 1) / config_.workers;
+  const std::size_t share = (static_cast<std::size_t>(config_.shard_count) + turns_max() - 1) / turns_max();
   if (open.size() > share) open.resize(share);
   const std::size_t sessions_per_shard = std::max<std::size_t>(1, config_.limits.sessions_max / open.size());
   for (const shard_index i : open) {
@@ -208,6 +208,12 @@ void directory::finish(std::span<const finished> sessions, std::span<const shard
         break;
     }
   }
+  const auto count = [&](finished::status kind) {
+    return static_cast<std::size_t>(
+        std::count_if(sessions.begin(), sessions.end(), [&](const finished& f) { return f.kind == kind; }));
+  };
+  const auto reached = count(finished::status::done);
+  is_backlogged_ = reached > 0 && count(finished::status::not_reached) > 0 && ready_count_ >= turns_of_backlog * reached;
 }
 
 std::vector<directory::slot> directory::passivate(time_point now) {

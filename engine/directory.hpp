@@ -19,7 +19,10 @@ namespace rowcall::engine {
 
 struct directory_config {
   int shard_count = shard_count_default;
-  std::size_t workers = 2;
+  std::size_t workers = 2;  ///< turns at a time
+  /// So many more in a backlog, whose turns are long and wait for the disk when they commit: the cores have room. Turns of what
+  /// has just arrived only get smaller by it.
+  std::size_t workers_for_backlog = 1;
   turn_limits limits;
   /// Known but idle sessions beyond this many are passivated, the longest idle first.
   std::size_t sessions_known_max = 100'000;
@@ -69,6 +72,8 @@ class directory {
   /// are none. Their shards stay reserved until finish().
   assignment take(time_point now);
   bool has_ready(time_point now) const;
+  /// How many turns may be open at this moment.
+  std::size_t turns_max() const { return config_.workers + (is_backlogged_ ? config_.workers_for_backlog : 0); }
 
   struct finished {
     enum class status {
@@ -141,6 +146,8 @@ class directory {
   std::vector<std::pair<time_point, slot>> held_;  ///< a heap, the earliest on top
   slot idle_first_ = none, idle_last_ = none;
   std::size_t idle_count_ = 0, ready_count_ = 0, in_turn_count_ = 0, held_count_ = 0;
+  static constexpr std::size_t turns_of_backlog = 16;
+  bool is_backlogged_ = false;           ///< what is ready makes so many turns or more like the one that ended last
   bool is_isolated_turn_open_ = false;  ///< there is never more than one
   std::uint64_t arrivals_ = 0;
 };

@@ -21,6 +21,8 @@ constexpr std::size_t sweep_first_rows = 1'000, sweep_chunk_rows = 10'000;
 constexpr std::size_t leftover_probe_max = 20'000;
 /// Sessions known to be pending that are remembered. Beyond it, later sweeps read from the oldest pending command on.
 constexpr std::size_t leftover_sessions_max = 250'000;
+/// Sessions that one sweep remembers to have looked at, so as to do it once.
+constexpr std::size_t looked_at_max = 250'000;
 /// Commands after which the sweep's index is summed up.
 constexpr std::size_t summarize_rows = 100'000;
 constexpr int cleanup_sessions_max = 1'000;
@@ -41,7 +43,7 @@ struct sweep_memory {
   std::int64_t from_xid = 0;
   std::string open_xids = "{}";
   std::unordered_map<std::string, pending_entry> pending;
-  std::deque<std::string> rotation;  ///< the sessions of `pending`, the one looked at longest ago first
+  std::deque<std::string> rotation;         ///< the sessions of `pending`, the one looked at longest ago first
   std::int64_t unremembered_xid = nothing;  ///< the oldest of what `pending` had no room for
   std::int64_t pending_commands = 0;        ///< of all sessions in `pending`
 
@@ -59,8 +61,9 @@ class node_store final : public engine::node_store {
 
   result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
     const auto name = [](const std::string& k) -> const std::string& { return k; };
-    auto done = link_.exec(call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).number(migrator::newest()).str(),
-                           internal::on_loss::commit);
+    auto done = link_.exec(
+        call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).number(migrator::newest()).str(),
+        internal::on_loss::commit);
     if (!done) return tl::make_unexpected(done.error());
     return hold(node);
   }
@@ -75,7 +78,8 @@ class node_store final : public engine::node_store {
     if (beat->empty()) return fail(errc::not_found, "the node " + node + " has not joined");
     if (const auto required = internal::number((*beat)[0][1]); required > migrator::newest())
       return fail(errc::superseded, "the schema has moved past this engine: it needs a binary that knows version " +
-                                        std::to_string(required) + ", this one knows " + std::to_string(migrator::newest()));
+                                        std::to_string(required) + ", this one knows " +
+                                        std::to_string(migrator::newest()));
     if (auto held = hold(node); !held) return tl::make_unexpected(held.error());
     auto rows = link_.exec(call("node_live").number(dead_after.count()).str());
     if (!rows) return tl::make_unexpected(rows.error());
@@ -99,7 +103,8 @@ class node_store final : public engine::node_store {
       }
     if (!swept) return tl::make_unexpected(swept.error());
     // What is not allowed was told by set_admission: no reason to have no sweep.
-    if (auto judged = link_.exec(call("admission_judge").number(load_.estimate(memory_.pending_commands)).boolean(*swept).str());
+    if (auto judged =
+            link_.exec(call("admission_judge").number(load_.estimate(memory_.pending_commands)).boolean(*swept).str());
         !judged && engine::is_transient(judged.error().code))
       return tl::make_unexpected(judged.error());
     if (!*swept) return {};
@@ -207,6 +212,7 @@ class node_store final : public engine::node_store {
     }
 
     // 2. What was written since.
+    looked_at_.clear();
     const auto unremembered = std::exchange(memory_.unremembered_xid, sweep_memory::nothing);
     const auto from = std::min(memory_.has_scanned ? memory_.from_xid : watermark, unremembered);
     auto goes_on = scan(from, kinds, found);
@@ -227,11 +233,28 @@ class node_store final : public engine::node_store {
                            std::to_string(sweep_first_rows) + " FROM sweep_rows");
     while (rows && !rows->empty()) {
       rows_scanned_ += static_cast<std::size_t>(rows->size());
-      auto goes_on = look(distinct(*rows), kinds, found);
-      if (!goes_on || !*goes_on) return goes_on;
+      auto candidates = distinct(*rows);
+      std::erase_if(candidates, [&](const candidate& c) { return was_looked_at(c); });
+      if (!candidates.empty()) {
+        auto goes_on = look(candidates, kinds, found);
+        if (!goes_on || !*goes_on) return goes_on;
+      }
       rows = link_.exec("FETCH " + std::to_string(sweep_chunk_rows) + " FROM sweep_rows");
     }
     if (!rows) return tl::make_unexpected(rows.error());
+    return true;
+  }
+
+  /// A backlog comes back in every chunk. What the scan's cursor shows was committed before it was opened, so the first
+  /// look has seen it: only the transaction's number is news.
+  bool was_looked_at(const candidate& c) {
+    const auto at = looked_at_.find(c.session);
+    if (at == looked_at_.end()) return false;
+    if (!at->second) return true;
+    if (const auto entry = memory_.pending.find(c.session); entry != memory_.pending.end())
+      entry->second.oldest_xid = std::min(entry->second.oldest_xid, c.oldest_xid);
+    else
+      memory_.unremembered_xid = std::min(memory_.unremembered_xid, c.oldest_xid);
     return true;
   }
 
@@ -252,8 +275,9 @@ class node_store final : public engine::node_store {
   /// Probes the candidates, remembers those that are pending and reports those that are due. False: the caller stops.
   result<bool> look(const std::vector<candidate>& candidates, const std::vector<std::string>& kinds,
                     const found_function& found) {
-    auto rows = link_.exec(
-        call("sweep_probe").array(candidates, [](const candidate& c) -> const std::string& { return c.session; }).str());
+    auto rows = link_.exec(call("sweep_probe")
+                               .array(candidates, [](const candidate& c) -> const std::string& { return c.session; })
+                               .str());
     if (!rows) {
       for (const auto& c : candidates)
         if (c.is_known) memory_.rotation.push_back(c.session);
@@ -264,6 +288,7 @@ class node_store final : public engine::node_store {
       const auto& c = candidates.at(static_cast<std::size_t>(internal::number(row[0]) - 1));
       const auto processed = internal::number(row[1]), last = internal::number(row[2]);
       remember(c, processed, last);
+      if (!c.is_known && looked_at_.size() < looked_at_max) looked_at_.emplace(c.session, last > processed);
       if (last <= processed || internal::text(row[3]) == "t") continue;  // done, or held until its retry
       auto session = session_id::parse(c.session);
       if (!session) return tl::make_unexpected(session.error());
@@ -323,6 +348,7 @@ class node_store final : public engine::node_store {
   std::string held_node_;
   std::uint64_t held_generation_ = 0;
   sweep_memory memory_;
+  std::unordered_map<std::string, bool> looked_at_;  ///< by the scan of this sweep; whether anything was pending
   load_count load_;
   std::int64_t seen_xmin_ = 0;  ///< of the snapshot taken before the sweep's scan
   bool was_found_called_ = false;

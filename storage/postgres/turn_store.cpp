@@ -1,12 +1,11 @@
 #include <algorithm>
-#include <array>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
 
-#include <pqxx/stream_to>
-
 #include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/copy.hpp"
 #include "storage/postgres/internal/link.hpp"
 #include "storage/postgres/internal/rows.hpp"
 #include "storage/postgres/stores.hpp"
@@ -120,7 +119,7 @@ class turn_store final : public engine::turn_store {
   turn_store(store_config config, std::string node)
       : copy_rows_min_(config.copy_rows_min),
         node_(std::move(node)),
-        link_(std::move(config), {"turn_claim", "turn_lock", "turn_fetch_known", "update_append", "update_append_one",
+        link_(std::move(config), {"turn_claim", "turn_lock", "turn_fetch", "update_append", "update_append_one",
                                   "turn_expected", "turn_expected_append", "turn_now", "snapshot_append", "retry_put",
                                   "retry_clear", "dead_letter_append", "command_send", "table_key"}) {}
 
@@ -128,29 +127,14 @@ class turn_store final : public engine::turn_store {
     ROWCALL_ASSERT(!is_open_);
     const auto sessions = reached(request);
     if (sessions.size() == 1 && sessions.front().expected && sessions.front().cursor) return take_for_granted(request);
-    if (is_known(sessions)) {
-      auto claimed = claim_known(request, sessions);
-      if (!claimed) return tl::make_unexpected(claimed.error());
-      if (*claimed) return std::move(**claimed);
+    if (is_plain(sessions)) {
+      auto hindrance = plain_hindrance::none;
+      auto claimed = claim_plainly(request, sessions, hindrance);
+      if (!claimed || hindrance == plain_hindrance::none) return claimed;
       abandon();  // it is not as simple as that: once more, whole
+      if (hindrance == plain_hindrance::wide_data) whole_claims_left_ = whole_claims_after_wide;
     }
-    call c("turn_claim");
-    c.text(node_)
-        .array(sessions, [](const session_request& s) -> const std::string& { return s.session.str(); })
-        .array(sessions, [](const session_request& s) { return s.shard; })
-        .array(sessions, [](const session_request& s) { return s.cursor ? s.cursor->command.value : std::int64_t{-1}; })
-        .array(sessions, [](const session_request& s) { return s.wants_state; })
-        .number(static_cast<std::int64_t>(request.limits.commands_per_session_max))
-        .number(static_cast<std::int64_t>(request.limits.commands_max))
-        .number(static_cast<std::int64_t>(request.limits.data_bytes_max));
-    auto rows = link_.exec("BEGIN;" + c.str());
-    if (!rows) {
-      is_open_ = link_.is_open();
-      abandon();
-      return tl::make_unexpected(rows.error());
-    }
-    is_open_ = true;
-    return read_claim(request, *rows);
+    return claim_whole(request, sessions);
   }
 
   result<db_time> commit(std::span<const session_writes> writes) override {
@@ -188,8 +172,11 @@ class turn_store final : public engine::turn_store {
   }
 
  private:
-  static constexpr std::size_t copy_group_rows_min = 16, copy_columns_max = 16;
-  
+  static constexpr std::size_t copy_group_rows_min = 16;
+  static constexpr std::size_t whole_claims_after_wide = 64;
+  /// An image, a retry and a bound for careful ones may stand before a session's first command.
+  static constexpr std::size_t parts_before_commands_max = 3;
+
   /// One session with one command, which the wake has brought: nothing is asked now. Locking, fetching (as a
   /// comparison) and appending are one message when it is committed.
   result<turn_claim> take_for_granted(const turn_request& request) {
@@ -241,7 +228,7 @@ class turn_store final : public engine::turn_store {
       if (group.head->mode == domain_row::write_mode::remove)
         remove_rows(sql, group);
       else if (copy && group.is_alone && group.head->mode == domain_row::write_mode::append &&
-               group.rows.size() >= copy_group_rows_min && group.head->columns.size() <= copy_columns_max)
+               group.rows.size() >= copy_group_rows_min)
         copy_rows(session, group);
       else
         append_rows(session, sql, group);
@@ -249,38 +236,78 @@ class turn_store final : public engine::turn_store {
     append_rest(sql, flat);
   }
 
-  /// The usual turn: all cursors are known.
-  static bool is_known(std::span<const session_request> sessions) {
-    return !sessions.empty() &&
-           std::all_of(sessions.begin(), sessions.end(), [](const session_request& s) { return s.cursor.has_value(); });
+  /// The usual turn: all cursors are known, or are all that there is to know.
+  bool is_plain(std::span<const session_request> sessions) {
+    if (whole_claims_left_ > 0) {
+      --whole_claims_left_;
+      return false;
+    }
+    return !sessions.empty() && std::all_of(sessions.begin(), sessions.end(),
+                                            [](const session_request& s) { return s.cursor || !s.wants_state; });
   }
 
-  /// turn_claim in plain statements, which cost a third of PL/pgSQL's row by row: lock, then fetch under a snapshot of its
-  /// own. The shards that were got, and are this node's already, pass from one to the other in a setting of the
-  /// transaction. Nothing when a shard is missing among them.
-  result<std::optional<turn_claim>> claim_known(const turn_request& request, std::span<const session_request> sessions) {
+  static const std::string& id_of(const session_request& s) { return s.session.str(); }
+  static shard_index shard_of(const session_request& s) { return s.shard; }
+  static std::int64_t cursor_of(const session_request& s) {
+    return s.cursor ? s.cursor->command.value : std::int64_t{-1};
+  }
+
+  result<turn_claim> claim_whole(const turn_request& request, std::span<const session_request> sessions) {
+    call c("turn_claim");
+    c.text(node_).array(sessions, id_of).array(sessions, shard_of).array(sessions, cursor_of);
+    c.array(sessions, [](const session_request& s) { return s.wants_state; })
+        .number(static_cast<std::int64_t>(request.limits.commands_per_session_max))
+        .number(static_cast<std::int64_t>(request.limits.commands_max))
+        .number(static_cast<std::int64_t>(request.limits.data_bytes_max));
+    auto rows = link_.exec("BEGIN;" + c.str());
+    if (!rows) {
+      is_open_ = link_.is_open();
+      abandon();
+      return tl::make_unexpected(rows.error());
+    }
+    is_open_ = true;
+    return read_claim(request, *rows);
+  }
+
+  /// Why turn_claim is needed.
+  enum class plain_hindrance {
+    none,
+    shards,     ///< one is to be taken over, or is in another's turn
+    wide_data,  ///< the bound on commands does not keep the one on bytes
+  };
+
+  /// turn_claim in plain statements, which cost half of PL/pgSQL's row by row: lock, then fetch under a snapshot of its
+  /// own. The shards that were got pass from one to the other in a setting of the transaction. There is no sum of bytes
+  /// (a window over the rows would cost as much as the fetch): as long as no command is larger than its share, the
+  /// number of commands keeps that bound too.
+  result<turn_claim> claim_plainly(const turn_request& request, std::span<const session_request> sessions,
+                                   plain_hindrance& hindrance) {
     std::string sql = "BEGIN;";
     call lock("turn_lock");
     lock.text(node_).array(shards_of(sessions), [](shard_index s) { return s; });
     lock.append_to(sql);
-    call fetch("turn_fetch_known");
-    fetch.array(sessions, [](const session_request& s) -> const std::string& { return s.session.str(); })
-        .array(sessions, [](const session_request& s) { return s.cursor->command.value; })
-        .number(static_cast<std::int64_t>(request.limits.commands_per_session_max))
-        .number(static_cast<std::int64_t>(request.limits.commands_max))
-        .number(static_cast<std::int64_t>(request.limits.data_bytes_max));
+    const auto& limits = request.limits;
+    const std::size_t rows_max = limits.commands_max + parts_before_commands_max + 1;
+    call fetch("turn_fetch");
+    fetch.array(sessions, id_of).array(sessions, shard_of).array(sessions, cursor_of);
+    fetch.number(static_cast<std::int64_t>(limits.commands_per_session_max))
+        .number(static_cast<std::int64_t>(rows_max))
+        .number(static_cast<std::int64_t>(limits.data_bytes_max / std::max<std::size_t>(1, limits.commands_max)));
     auto rows = link_.exec(sql + fetch.str());
     is_open_ = rows || link_.is_open();
     if (!rows) {
       abandon();
       return tl::make_unexpected(rows.error());
     }
-    auto claim = read_claim(request, *rows);
-    if (!claim) return tl::make_unexpected(claim.error());
+    auto claim = read_claim(request, *rows, rows_max);
+    if (!claim) return claim;
     const auto reached = claim->sessions.begin() + static_cast<std::ptrdiff_t>(sessions.size());
-    if (std::any_of(claim->sessions.begin(), reached, [](const session_claim& s) { return s.status == claim_status::skipped; }))
-      return std::nullopt;
-    return std::optional<turn_claim>{std::move(*claim)};
+    if (std::any_of(claim->sessions.begin(), reached,
+                    [](const session_claim& s) { return s.status == claim_status::skipped; }))
+      hindrance = plain_hindrance::shards;
+    else if (has_wide_data_)
+      hindrance = plain_hindrance::wide_data;
+    return claim;
   }
 
   static std::vector<shard_index> shards_of(std::span<const session_request> sessions) {
@@ -296,12 +323,18 @@ class turn_store final : public engine::turn_store {
     return std::span{request.sessions}.first(std::min(request.sessions.size(), request.limits.sessions_max));
   }
 
-  result<turn_claim> read_claim(const turn_request& request, const pqxx::result& rows) {
+  /// `rows_max`: with so many rows behind the first the last one only says that there is more.
+  result<turn_claim> read_claim(const turn_request& request, const pqxx::result& rows,
+                                std::size_t rows_max = std::numeric_limits<std::size_t>::max()) {
     turn_claim claim;
+    has_wide_data_ = false;
+    std::size_t place = 0, commands = 0;
     claim.sessions.resize(request.sessions.size());
     std::size_t not_reached_from = reached(request).size();
     for (const auto& row : rows) {
-      const char part = *row[1].c_str();
+      char part = *row[1].c_str();
+      if (part == 'c' && ++commands > request.limits.commands_max) part = 'x';
+      if (place++ == rows_max) part = 'x';
       if (part == 'n') {
         now_ = claim.now = internal::time_us(row[6]);
         claim.taken_over = shards(row[5]);
@@ -352,6 +385,9 @@ class turn_store final : public engine::turn_store {
         case 'y':
           not_reached_from = std::min(not_reached_from, index);
           break;
+        case 'w':
+          has_wide_data_ = true;
+          break;
         default:
           return fail(errc::schema_mismatch, "turn_claim gave an unknown row");
       }
@@ -381,33 +417,26 @@ class turn_store final : public engine::turn_store {
     c.append_to(sql);
   }
 
-  static void copy_updates(pqxx::nontransaction& session, const flat_writes& flat) {
+  void copy_updates(pqxx::nontransaction& session, const flat_writes& flat) {
     if (flat.updates.empty()) return;
     static const std::vector<std::string> columns{"seq", "command_seq", "session_id", "type", "data"};
-    pqxx::stream_to stream(session, "rowcall.update_log", columns);
-    for (const auto& r : flat.updates)
-      stream << std::make_tuple(r.update->seq.value, r.update->command.value, r.session->c_str(),
-                                r.update->type.c_str(), r.update->data.c_str());
-    stream.complete();
+    internal::copy_in copy(link_, session, "rowcall.update_log", columns);
+    for (const auto& r : flat.updates) {
+      copy.number(r.update->seq.value).number(r.update->command.value);
+      copy.text(*r.session).text(r.update->type).text(r.update->data).end_row();
+    }
+    copy.complete();
   }
 
-  static void copy_rows(pqxx::nontransaction& session, const domain_group& group) {
+  void copy_rows(pqxx::nontransaction& session, const domain_group& group) {
     std::vector<std::string> columns;
     for (const auto& name : group.head->columns) internal::append_name(columns.emplace_back(), name);
-    pqxx::stream_to stream(session, table_name(group.head->table), columns);
-    for (const auto* row : group.rows) stream_row(stream, *row);
-    stream.complete();
-  }
-
-  /// stream_to of libpqxx 6 takes rows whose width the compiler knows.
-  template <std::size_t Width = 1>
-  static void stream_row(pqxx::stream_to& stream, const std::vector<std::optional<std::string>>& row) {
-    if constexpr (Width < copy_columns_max) {
-      if (row.size() != Width) return stream_row<Width + 1>(stream, row);
+    internal::copy_in copy(link_, session, table_name(group.head->table), columns);
+    for (const auto* row : group.rows) {
+      for (const auto& value : *row) value ? copy.text(*value) : copy.null();
+      copy.end_row();
     }
-    std::array<const char*, Width> fields;
-    for (std::size_t i = 0; i < Width; ++i) fields[i] = row[i] ? row[i]->c_str() : nullptr;
-    stream << fields;
+    copy.complete();
   }
 
   /// INSERT … VALUES with plain literals, which take the columns' own types.
@@ -560,6 +589,8 @@ class turn_store final : public engine::turn_store {
   const std::string node_;
   internal::link link_;
   bool is_open_ = false;
+  bool has_wide_data_ = false;                 ///< in the rows read last
+  std::size_t whole_claims_left_ = 0;          ///< where there is wide data there will be more
   db_time now_{};                              ///< of the open transaction
   std::optional<session_request> unverified_;  ///< claimed without a transaction
   std::map<std::string, std::vector<std::string>> keys_;

@@ -155,6 +155,36 @@ TEST_P(claim_conformance, one_command_is_always_taken_however_large) {
   EXPECT_EQ(claim.sessions[1].status, claim_status::not_reached);
 }
 
+/// Their number alone would let through a thousand times the bound.
+TEST_P(claim_conformance, the_bound_on_bytes_holds_where_large_commands_stand_among_small_ones) {
+  const auto store = turns("n1");
+  const auto sessions = sessions_on_distinct_shards("echo", 2);
+  for (int i = 0; i < 20; ++i) submit(request(sessions[0]));
+  for (int i = 0; i < 4; ++i) submit(request(sessions[1], "{\"text\":\"" + std::string(40'000, 'x') + "\"}"));
+  std::optional<session_cursor> cursor;
+  for (int served = 0, turns = 0; served < 4; ++turns) {
+    ASSERT_LT(turns, 4);
+    const auto claim = must(store->claim(ask_all({ask(sessions[0]), ask(sessions[1], cursor)}, {.data_bytes_max = 100'000})));
+    std::size_t bytes = 0;
+    for (const auto& c : claim.sessions)
+      for (const auto& row : c.commands) bytes += row.data.size();
+    EXPECT_LE(bytes, 100'000u);
+    std::vector<session_writes> writes;
+    for (const auto& c : claim.sessions) {
+      if (c.commands.empty()) continue;
+      const auto& session = sessions[static_cast<std::size_t>(&c - claim.sessions.data())];
+      writes.push_back(echo(session, c.image ? c.image->cursor : *cursor, c.commands));
+      if (session == sessions[1]) {
+        served += static_cast<int>(c.commands.size());
+        cursor = writes.back().after;
+      }
+    }
+    must(store->commit(writes));
+  }
+  expect_each_answered_once(sessions[0], 20);
+  expect_each_answered_once(sessions[1], 4);
+}
+
 TEST_P(claim_conformance, under_tight_bounds_every_command_is_served_once_and_in_order) {
   const auto store = turns("n1");
   const auto sessions = sessions_on_distinct_shards("echo", 7);
@@ -246,7 +276,7 @@ TEST_P(claim_conformance, the_sessions_of_one_shard_are_claimed_together) {
     if (shard_of(s, shard_count_default) == shard_of(sessions[0], shard_count_default)) sessions.push_back(std::move(s));
   }
   for (const auto& s : sessions) submit(s);
-  const auto store = turns("n1");
+  const auto store = store_conformance::turns("n1");
   const auto claim = must(store->claim(ask_all(sessions)));
   for (const auto& c : claim.sessions) {
     EXPECT_EQ(c.status, claim_status::claimed);
@@ -318,9 +348,7 @@ TEST_P(claim_conformance, the_image_of_a_session_that_wants_no_state_is_its_curs
   submit(id("echo-a"), 3);
   const auto cursor = serve(*store, id("echo-a"));
   submit(id("echo-a"));
-  auto wanted = ask(id("echo-a"));
-  wanted.wants_state = false;
-  const auto claim = must(store->claim(ask_all({wanted})));
+  const auto claim = must(store->claim(ask_all({ask(id("echo-a"))})));
   ASSERT_TRUE(claim.sessions[0].image);
   EXPECT_EQ(claim.sessions[0].image->cursor, cursor);
   EXPECT_TRUE(claim.sessions[0].image->tail.empty());

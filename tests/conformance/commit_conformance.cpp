@@ -357,7 +357,11 @@ TEST_P(commit_conformance, a_retry_row_is_put_replaced_and_cleared) {
   };
   using change_to = session_writes::retry_change;
   change(change_to::put, retry_row{{1}, 3, "the error", "", std::chrono::hours{1}});
-  const auto waiting = look().image->retry;
+  const auto held = look();
+  EXPECT_TRUE(held.commands.empty()) << "they wait with the one that failed";
+  EXPECT_TRUE(must(store->claim(ask_all({ask(id("echo-a"), session_cursor{})}))).sessions.at(0).commands.empty());
+  store->abandon();
+  const auto& waiting = held.image->retry;
   ASSERT_TRUE(waiting);
   EXPECT_EQ(waiting->command.value, 1);
   EXPECT_EQ(waiting->attempts, 3);

@@ -21,7 +21,7 @@ command_request request(const session_id& session, std::string data, std::string
 std::string numbered(std::int64_t n) { return "{\"n\":" + std::to_string(n) + "}"; }
 
 session_request ask(const session_id& session, std::optional<session_cursor> cursor) {
-  return {session, shard_of(session, shard_count_default), cursor, true};
+  return {session, shard_of(session, shard_count_default), cursor, session.kind() != "echo"};
 }
 
 turn_request ask_all(std::vector<session_request> sessions, turn_limits limits) { return {std::move(sessions), limits}; }
@@ -167,6 +167,15 @@ void store_conformance::SetUp() {
   admin_ = backend_->admin();
   must(nodes_->join("registrar", {"echo", "chat", "user"}));
   must(nodes_->leave("registrar"));
+}
+
+std::unique_ptr<turn_store> claim_conformance::turns(const std::string& node) {
+  auto store = store_conformance::turns(node);
+  if (node == "n1") {
+    must(store->claim(ask_all(sessions_on_distinct_shards("echo", shard_count_default))));
+    must(store->commit({}));
+  }
+  return store;
 }
 
 command_seq store_conformance::submit(const session_id& session, int count, int first) {

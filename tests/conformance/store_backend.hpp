@@ -64,6 +64,7 @@ engine::command_request request(const engine::session_id& session, std::string d
 /// `{"n":<n>}`
 std::string numbered(std::int64_t n);
 
+/// As the engine asks: sessions of the kind echo have no state.
 engine::session_request ask(const engine::session_id& session,
                             std::optional<engine::session_cursor> cursor = std::nullopt);
 engine::turn_request ask_all(std::vector<engine::session_request> sessions, engine::turn_limits limits = {});
@@ -111,7 +112,11 @@ class store_conformance : public ::testing::TestWithParam<backend_factory> {
 
 class submit_conformance : public store_conformance {};
 class admission_conformance : public store_conformance {};
-class claim_conformance : public store_conformance {};
+class claim_conformance : public store_conformance {
+ protected:
+  /// The usual claim is one of an owner: n1 has all shards.
+  std::unique_ptr<engine::turn_store> turns(const std::string& node);
+};
 class commit_conformance : public store_conformance {};
 class hint_conformance : public store_conformance {};
 class takeover_conformance : public store_conformance {};

@@ -83,6 +83,34 @@ TEST_F(directory_test, a_shard_is_in_one_turn_at_a_time) {
   EXPECT_EQ(d.take(now).sessions.size(), 1u);
 }
 
+TEST_F(directory_test, a_backlog_gets_one_more_turn_at_a_time) {
+  config.workers = 2;
+  config.workers_for_backlog = 1;
+  auto d = make();
+  for (int i = 0; i < 1000; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
+  /// Ends the turn as one that was full after so many sessions.
+  const auto end = [&](const directory::assignment& turn, std::size_t reached) {
+    std::vector<directory::finished> sessions;
+    for (const auto& s : turn.sessions) {
+      sessions.push_back(done(s.index, 1));
+      if (sessions.size() > reached) sessions.back().kind = directory::finished::status::not_reached;
+    }
+    d.finish(sessions, {}, now);
+  };
+  const auto a = d.take(now), b = d.take(now);
+  EXPECT_EQ(d.turns_max(), 2u);
+  end(a, a.sessions.size() - 10);
+  EXPECT_EQ(d.turns_max(), 2u) << "ten that are left are no backlog";
+  end(b, 10);
+  EXPECT_EQ(d.turns_max(), 3u);
+  const auto c = d.take(now);
+  std::set<shard_index> shards;
+  for (const auto& s : c.sessions) shards.insert(s.shard);
+  EXPECT_EQ(shards.size(), 22u) << "a third";
+  end(c, c.sessions.size());
+  EXPECT_EQ(d.turns_max(), 2u) << "that turn left nothing behind";
+}
+
 TEST_F(directory_test, no_worker_takes_more_than_its_share_of_the_shards) {
   config.workers = 2;
   auto d = make();

@@ -189,6 +189,7 @@ void add_serve(CLI::App& app, serve_options& o) {
   sub->add_option("--node", o.node, "name of this boot, unique; by default host, pid and a random part")
       ->type_name("NAME");
   count("--workers", o.workers, 1, 64, "turn workers, each with a thread and a database connection");
+  count("--backlog-workers", o.backlog_workers, 0, 64, "more of them, which only work while there is a backlog");
   count("--scheduler-threads", o.scheduler_threads, 0, 256, "threads of the session actors; 0 is one per core");
   count("--turn-sessions-max", o.turn_sessions_max, 1, 100'000, "sessions of one turn");
   count("--turn-commands-max", o.turn_commands_max, 1, 1'000'000, "commands of one turn");

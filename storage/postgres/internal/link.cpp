@@ -60,6 +60,8 @@ std::string_view query_of(std::string_view name) {
 
 }  // namespace
 
+thread_local telling_connect::handle telling_connect::started = nullptr;
+
 link::link(store_config config, std::initializer_list<std::string_view> queries, std::string settings)
     : config_(std::move(config)) {
   // One round trip for all of it. The planner's settings: a plan made while a table was small must not become a scan
@@ -86,7 +88,8 @@ link::~link() { close(); }
 engine::result<void> link::open() {
   if (session_) return {};
   try {
-    connection_ = std::make_unique<pqxx::connection>(connection_string(config_));
+    connection_ = std::make_unique<pqxx::basic_connection_base<telling_connect>>(connection_string(config_));
+    native_ = telling_connect::started;
     quiet_ = std::make_unique<pqxx::quiet_errorhandler>(*connection_);  // notices would go to stderr
     session_ = std::make_unique<pqxx::nontransaction>(*connection_);
     session_->exec(prologue_);
@@ -121,6 +124,7 @@ void link::close() noexcept {
   session_.reset();
   quiet_.reset();
   connection_.reset();
+  native_ = nullptr;
 }
 
 void link::close_if_lost(const engine::error& error) noexcept {

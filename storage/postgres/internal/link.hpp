@@ -16,6 +16,15 @@
 
 namespace rowcall::storage::postgres::internal {
 
+/// connect_direct that tells the handle, which libpqxx keeps to itself. A policy lives inside its connection and is made
+/// of the options alone, so the handle leaves it by way of the thread that connects.
+class telling_connect : public pqxx::connect_direct {
+ public:
+  using connect_direct::connect_direct;
+  handle do_startconnect(handle original) override { return started = connect_direct::do_startconnect(original); }
+  static thread_local handle started;
+};
+
 /// One connection with its session settings and prepared queries. Made on first use; thrown away when it is lost
 /// (libpqxx 6 would reconnect by itself, without settings); made anew by the next run. Used by one thread at a time.
 class link {
@@ -49,6 +58,8 @@ class link {
   engine::result<pqxx::result> exec(const std::string& sql, on_loss loss = on_loss::nothing);
 
   bool is_open() const { return session_ != nullptr; }
+  /// libpq's connection, for what libpqxx has no way to say. Only inside run(); nothing may be left half done on it.
+  pqxx::internal::pq::PGconn* native_handle() const { return native_; }
   /// Counts the connections made: what lived in a session of another generation is gone.
   std::uint64_t generation() const { return generation_; }
   void close() noexcept;
@@ -60,7 +71,8 @@ class link {
 
   store_config config_;
   std::string prologue_;
-  std::unique_ptr<pqxx::connection> connection_;
+  std::unique_ptr<pqxx::basic_connection_base<telling_connect>> connection_;
+  pqxx::internal::pq::PGconn* native_ = nullptr;
   std::unique_ptr<pqxx::quiet_errorhandler> quiet_;
   std::unique_ptr<pqxx::nontransaction> session_;
   std::uint64_t generation_ = 0;
