@@ -114,6 +114,7 @@ void world::boot(std::size_t index) {
   actors::directory_actor_config d;
   d.directory.shard_count = 4;  // some hold two of the sessions, some one
   d.directory.workers = 2;
+  d.directory.workers_for_backlog = 1;
   d.directory.limits = {4, 3, 8, 4096};
   d.directory.passivate_after = 300ms;
   d.session = session;
@@ -126,7 +127,7 @@ void world::boot(std::size_t index) {
   n.directory = system_->spawn(actors::session_directory, d);
   adopt(n.directory, n, "directory");
 
-  for (std::size_t i = 0; i < d.directory.workers; ++i) {
+  for (std::size_t i = 0; i < d.directory.workers + d.directory.workers_for_backlog; ++i) {
     actors::turn_worker_config w;
     w.number = i;
     w.limits = d.directory.limits;
