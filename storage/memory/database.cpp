@@ -310,6 +310,31 @@ result<db_time> database::commit(turn_id id, std::span<const session_writes> wri
   return at;
 }
 
+/// The command is in the log as it was said to be, and it does not wait for a retry. That it is not processed yet is left
+/// to the fence.
+bool database::is_as_expected(const session_request& session) const {
+  const auto* s = find(session.session);
+  if (s == nullptr || s->retry) return false;
+  const auto found = s->commands.find(session.expected->seq);
+  return found != s->commands.end() && found->second.row.type == session.expected->type &&
+         found->second.row.data == session.expected->data;
+}
+
+result<db_time> database::commit_expected(const std::string& node, const session_request& session,
+                                          std::span<const session_writes> writes) {
+  turn_id id = 0;
+  {
+    std::lock_guard lock{mutex_};
+    drop_expired_turns();
+    auto& shard = shards_[session.shard];
+    if (shard.locked_by != 0 || shard.owner != node || !is_as_expected(session))
+      return fail(errc::serialization_failure, "the command of the wake is not what is pending");
+    id = shard.locked_by = ++last_turn_;
+    turns_[id] = {node, now(), {session.shard}, {}};
+  }
+  return commit(id, writes);
+}
+
 void database::abandon(turn_id id) {
   std::lock_guard lock{mutex_};
   close(id);
