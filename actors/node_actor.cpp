@@ -68,6 +68,27 @@ void update_preference(self_pointer self, const std::vector<engine::node_info>& 
   st.sweep_is_due = true;
 }
 
+template <class Histogram>
+std::vector<std::int64_t> counts_of(const Histogram& h) {
+  std::vector<std::int64_t> counts;
+  for (std::size_t i = 0; i < Histogram::bucket_count; ++i) counts.push_back(static_cast<std::int64_t>(h.count_of(i)));
+  return counts;
+}
+
+engine::node_totals totals_of(const metrics& m) {
+  const auto number = [](const metrics::counter& c) { return static_cast<std::int64_t>(c.load(std::memory_order_relaxed)); };
+  engine::node_totals t;
+  t.turns = number(m.turns);
+  t.commands = number(m.commands);
+  t.updates = number(m.updates);
+  t.retries = number(m.retries);
+  t.dead_letters = number(m.dead_letters);
+  t.lost_wakes = number(m.lost_wakes_found);
+  t.wait_counts = counts_of(m.submit_to_claim);
+  t.turn_counts = counts_of(m.claim_to_commit);
+  return t;
+}
+
 bool heartbeat(self_pointer self) {
   auto& st = self->state;
   if (!st.is_joined) {
@@ -91,6 +112,7 @@ bool heartbeat(self_pointer self) {
     rates.turns_per_s = static_cast<double>(st.config.counters->turns - st.turns_reported) / seconds;
     rates.commands_per_s = static_cast<double>(st.config.counters->commands - st.commands_reported) / seconds;
   }
+  rates.totals = totals_of(*st.config.counters);
   auto nodes = st.store->heartbeat(st.config.node, rates, st.config.dead_after);
   if (!nodes) {
     failed(self, "heartbeat", nodes.error());
