@@ -76,7 +76,9 @@ std::vector<std::int64_t> counts_of(const Histogram& h) {
 }
 
 engine::node_totals totals_of(const metrics& m) {
-  const auto number = [](const metrics::counter& c) { return static_cast<std::int64_t>(c.load(std::memory_order_relaxed)); };
+  const auto number = [](const metrics::counter& c) {
+    return static_cast<std::int64_t>(c.load(std::memory_order_relaxed));
+  };
   engine::node_totals t;
   t.turns = number(m.turns);
   t.commands = number(m.commands);
@@ -199,11 +201,12 @@ void tick(self_pointer self) {
   if (is_well && st.config.retention.count() > 0 && st.leads_retention && now >= st.next_retention) {
     is_more_to_clean = clean(self);
   }
-  // While there is something to delete the next chunk comes after a pause as long as the last one took: at most half of one
-  // connection's time, and no bound on the rows a second but PostgreSQL's.
+  // While there is something to delete the next chunk comes after a pause as long as the last one took: at most half of
+  // one connection's time, and no bound on the rows a second but PostgreSQL's.
   auto wait = is_well ? std::min(st.config.heartbeat_interval, st.config.sweep_interval) : st.wait;
   if (is_more_to_clean)
-    wait = std::min(wait, std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(st.config.clock->now() - now)));
+    wait = std::min(wait,
+                    std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(st.config.clock->now() - now)));
   self->delayed_send(self, wait, node_tick{});
 }
 

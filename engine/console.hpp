@@ -32,7 +32,7 @@ struct console_overview {
 /// A session that is hot or stuck.
 struct ranked_session {
   session_id session;
-  std::int64_t recent_commands = 0;   ///< of the hottest: of those that were looked at
+  std::int64_t recent_commands = 0;  ///< of the hottest: of those that were looked at
   std::int64_t pending_commands = 0;
   std::chrono::milliseconds oldest_pending_age{0};
   update_seq last;
@@ -46,7 +46,7 @@ struct session_ranks {
 
 struct held_command {
   session_id session;
-  retry_row retry;  ///< `wait` below 0: it is due
+  retry_row retry;   ///< `wait` below 0: it is due
   std::string type;  ///< empty: its row is gone
   db_time submitted_at{};
 };
@@ -87,7 +87,8 @@ struct listed_letter {
 };
 struct letter_page {
   std::vector<listed_letter> letters;
-  std::optional<letter_place> next;  ///< where to go on; a page may be empty and have one: the filter fitted none so far
+  std::optional<letter_place>
+      next;  ///< where to go on; a page may be empty and have one: the filter fitted none so far
 };
 
 /// One thread at a time. Blocking. Never writes.
@@ -108,8 +109,8 @@ class console_store {
   virtual result<std::vector<logged_row>> updates_after(const session_id& session, update_seq after, std::size_t limit,
                                                         std::size_t data_bytes_max) = 0;
   /// Descending.
-  virtual result<std::vector<logged_row>> updates_before(const session_id& session, update_seq before, std::size_t limit,
-                                                         std::size_t data_bytes_max) = 0;
+  virtual result<std::vector<logged_row>> updates_before(const session_id& session, update_seq before,
+                                                         std::size_t limit, std::size_t data_bytes_max) = 0;
   virtual result<std::vector<logged_row>> commands_from(const session_id& session, command_seq first, std::size_t limit,
                                                         std::size_t data_bytes_max) = 0;
   /// The last snapshot at or before a seq.

@@ -20,8 +20,7 @@ result<folded_state> fold(const module& m, const session_id& session, const std:
     if (snapshot) {
       auto saved = parser.parse(snapshot->state);
       if (!saved) return unreadable(snapshot->seq, "the snapshot is broken: " + saved.error().message);
-      if (auto thrown = guarded([&] { state = m.load(*saved); }))
-        return unreadable(snapshot->seq, *thrown);
+      if (auto thrown = guarded([&] { state = m.load(*saved); })) return unreadable(snapshot->seq, *thrown);
       at = snapshot->seq;
     }
     for (const auto& row : updates) {

@@ -112,7 +112,8 @@ result<void> session::load(const session_image& image, json::parser& parser) {
   if (!folded) return tl::make_unexpected(folded.error());
   if (module_.has_state() && folded->at != image.cursor.update)
     return engine::fail(errc::internal, "session " + id_.str() + " can not be loaded at update " +
-                                            std::to_string(image.cursor.update.value) + ": updates up to it are missing");
+                                            std::to_string(image.cursor.update.value) +
+                                            ": updates up to it are missing");
 
   state_ = std::move(folded->state);
   cursor_ = image.cursor;
@@ -151,7 +152,8 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
     out.has_more = true;
     out.retry_in = retry_->wait;
     // Whoever armed it goes first: were both due at once, this one might take the shard away again, and count a death.
-    if (!retry_->armed_by.empty() && !is_armed_here(retry_->command)) *out.retry_in += retry_->wait + config_->retry.base;
+    if (!retry_->armed_by.empty() && !is_armed_here(retry_->command))
+      *out.retry_in += retry_->wait + config_->retry.base;
     out.is_loaded = false;
     forget();
     return out;
@@ -219,9 +221,9 @@ session::step session::arm(const command_row& row, batch& b) {
     park(row, error, attempts, b);
     return step::last;
   }
-  // An attempt that another node has recorded and not made may have killed it, or the shard was taken from it in between.
-  // Nodes that take a shard from each other (all of them just started, say) would use all attempts up in a moment and give
-  // an innocent command up: so these come no faster than those of a failing command.
+  // An attempt that another node has recorded and not made may have killed it, or the shard was taken from it in
+  // between. Nodes that take a shard from each other (all of them just started, say) would use all attempts up in a
+  // moment and give an innocent command up: so these come no faster than those of a failing command.
   const bool is_first = !before || before->armed_by.empty();
   const auto wait = is_first ? std::chrono::milliseconds{0} : config_->retry.wait_after(attempts, id_, row.seq);
   retry_ = retry_row{row.seq, attempts + 1, std::move(error), config_->node, wait};

@@ -28,8 +28,8 @@ struct console_sample {
   std::int64_t began_xid = 0;  ///< at the span's begin, transactions from this one on had not begun
 };
 
-/// A quantile of counts in buckets whose upper bounds are 2^5, 2^6, … us: the place within its bucket is estimated, so it
-/// is right to a factor of 2. Nothing when all counts are 0.
+/// A quantile of counts in buckets whose upper bounds are 2^5, 2^6, … us: the place within its bucket is estimated, so
+/// it is right to a factor of 2. Nothing when all counts are 0.
 std::optional<std::int64_t> quantile_us(const std::vector<std::int64_t>& counts, double q);
 
 class console_history {

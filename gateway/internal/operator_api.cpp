@@ -22,8 +22,7 @@ double per_second(std::int64_t count, std::chrono::microseconds span) {
   return span.count() <= 0 ? 0 : static_cast<double>(count) * 1e6 / static_cast<double>(span.count());
 }
 
-void append_quantiles(json::writer& w, std::string_view name,
-                      const std::optional<console_sample::quantiles>& q) {
+void append_quantiles(json::writer& w, std::string_view name, const std::optional<console_sample::quantiles>& q) {
   w.key(name);
   if (!q) {
     w.null();

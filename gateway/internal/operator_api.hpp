@@ -4,8 +4,8 @@
 
 /// What operators ask, by the console (web/console) or by hand. Each needs a token with the claim `operator`.
 ///
-/// Reads run one at a time on a thread of their own, each is bounded (rows, bytes, time), and the page that asks every two
-/// seconds is answered from memory: see docs/console.md.
+/// Reads run one at a time on a thread of their own, each is bounded (rows, bytes, time), and the page that asks every
+/// two seconds is answered from memory: see docs/console.md.
 namespace rowcall::gateway::internal {
 
 // GET /v1/operator/status
@@ -26,8 +26,8 @@ void get_letter(context& c, const exchange_ptr& e);
 void redrive_letters(context& c, const exchange_ptr& e);
 void drop_letters(context& c, const exchange_ptr& e);
 
-/// Looks at the database now and then, for the plots: every 2 s while somebody watches, every 10 s otherwise. To be called
-/// about every second.
+/// Looks at the database now and then, for the plots: every 2 s while somebody watches, every 10 s otherwise. To be
+/// called about every second.
 void sample_console(context& c, std::chrono::steady_clock::time_point now);
 
 /// Who asks, when he is an operator; answers 401 or 403 by itself otherwise.

@@ -78,7 +78,10 @@ void append_letter(json::writer& w, const engine::listed_letter& l) {
   else
     w.raw(d.data);
   w.key("error").string(d.error).key("attempts").number(static_cast<std::int64_t>(d.attempts));
-  w.key("failed_at").string(time_text(d.failed_at)).key("resolution").string(d.resolution.empty() ? "open" : d.resolution);
+  w.key("failed_at")
+      .string(time_text(d.failed_at))
+      .key("resolution")
+      .string(d.resolution.empty() ? "open" : d.resolution);
   w.key("redriven_seq").number(l.redriven.value);
   w.key("place").string(place_text({d.failed_at, d.session.str(), d.command.value})).end_object();
 }
@@ -142,7 +145,8 @@ engine::result<act_request> read_act(const json::object& body) {
   const auto place = from ? read_place(*from) : std::nullopt;
   // Without it, what fails again while this goes on would be taken up again and again.
   if (!place) return invalid("a filter needs from: the place of the newest letter that is meant");
-  if (!has_only(body, {"filter", "from"}) || filter.get(f) != simdjson::SUCCESS || !has_only(f, {"session", "type", "error"}))
+  if (!has_only(body, {"filter", "from"}) || filter.get(f) != simdjson::SUCCESS ||
+      !has_only(f, {"session", "type", "error"}))
     return invalid("a filter has session, type and error");
   for (const auto& field : f)
     if (!field.value.is_string()) return invalid("a filter's members are strings");
@@ -187,7 +191,11 @@ http_answer act(reader_stores& stores, const act_request& r, const act_function&
     if (!result && engine::is_transient(result.error().code)) return operator_problem(result.error());
   }
   json::writer w;
-  w.begin_object().key("done").raw(std::move(done.end_array()).str()).key("failed").raw(std::move(failed.end_array()).str());
+  w.begin_object()
+      .key("done")
+      .raw(std::move(done.end_array()).str())
+      .key("failed")
+      .raw(std::move(failed.end_array()).str());
   w.key("next");
   if (next)
     w.string(place_text(*next));
@@ -239,7 +247,10 @@ void get_retries(context& c, const exchange_ptr& e) {
       else
         w.string(time_text(h.submitted_at));
       w.key("attempts").number(static_cast<std::int64_t>(h.retry.attempts));
-      w.key("next_in_ms").number(static_cast<std::int64_t>(h.retry.wait.count())).key("error").string(h.retry.last_error);
+      w.key("next_in_ms")
+          .number(static_cast<std::int64_t>(h.retry.wait.count()))
+          .key("error")
+          .string(h.retry.last_error);
       w.key("armed_by").string(h.retry.armed_by).end_object();
     }
     w.end_array().key("more").boolean(has_more).end_object();
@@ -277,8 +288,7 @@ void get_letter(context& c, const exchange_ptr& e) {
   std::optional<std::int64_t> command;
   if (!read_number(e, "command_seq", 1, command)) return;
   const auto session = engine::session_id::parse(e->request().parameter("session").value_or(""));
-  if (!session || !command)
-    return e->answer(problem(400, "bad-request", "session and command_seq say which letter"));
+  if (!session || !command) return e->answer(problem(400, "bad-request", "session and command_seq say which letter"));
   work_for_operator(c, e, [session = *session, command = *command](reader_stores& stores) {
     const auto l = stores.console->letter_of(session, {command});
     if (!l) return operator_problem(l.error());

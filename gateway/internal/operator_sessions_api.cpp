@@ -61,8 +61,9 @@ http_answer read_log(reader_stores& stores, const engine::session_id& session, c
   const auto bytes = r.limit == 1 ? any_size : row_data_bytes_max;
   const bool goes_forward = r.after.has_value();
   // One more tells whether there is more.
-  auto read = goes_forward ? stores.console->updates_after(session, {*r.after}, r.limit + 1, bytes)
-                           : stores.console->updates_before(session, {r.before.value_or(INT64_MAX)}, r.limit + 1, bytes);
+  auto read = goes_forward
+                  ? stores.console->updates_after(session, {*r.after}, r.limit + 1, bytes)
+                  : stores.console->updates_before(session, {r.before.value_or(INT64_MAX)}, r.limit + 1, bytes);
   if (!read) return operator_problem(read.error());
   auto& updates = *read;
   const bool has_more = updates.size() > r.limit;
@@ -111,7 +112,8 @@ history read_history(reader_stores& stores, const engine::session_id& session, s
                                    std::to_string(fold_updates_max) + " updates")};
   std::size_t bytes = 0;
   while (at < seq) {
-    auto page = stores.updates->updates_after(session, {at}, std::min<std::size_t>(fold_page_updates, static_cast<std::size_t>(seq - at)));
+    auto page = stores.updates->updates_after(
+        session, {at}, std::min<std::size_t>(fold_page_updates, static_cast<std::size_t>(seq - at)));
     if (!page) return {.refusal = operator_problem(page.error())};
     if (page->gone)
       return {.refusal = no_state(session, "retention removed the updates before this seq",
@@ -176,7 +178,10 @@ void get_operator_session(context& c, const exchange_ptr& e, const engine::sessi
     if (h.retry) {
       w.begin_object().key("command_seq").number(h.retry->command.value);
       w.key("attempts").number(static_cast<std::int64_t>(h.retry->attempts));
-      w.key("next_in_ms").number(static_cast<std::int64_t>(h.retry->wait.count())).key("error").string(h.retry->last_error);
+      w.key("next_in_ms")
+          .number(static_cast<std::int64_t>(h.retry->wait.count()))
+          .key("error")
+          .string(h.retry->last_error);
       w.key("armed_by").string(h.retry->armed_by).end_object();
     } else {
       w.null();

@@ -81,7 +81,8 @@ class console_store final : public engine::console_store {
               {"console_counts", "console_nodes", "console_hottest", "console_stuck", "console_session",
                "console_updates_after", "console_updates_before", "console_commands", "console_snapshot",
                "console_retries", "console_letters", "console_letter"},
-              // The BRIN index on command_log.xid is only of use to a bitmap scan. No compiled plans, no parallel workers.
+              // The BRIN index on command_log.xid is only of use to a bitmap scan. No compiled plans, no parallel
+              // workers.
               "SET enable_bitmapscan = on; SET default_transaction_read_only = on; "
               "SET max_parallel_workers_per_gather = 0;") {}
 
@@ -107,7 +108,8 @@ class console_store final : public engine::console_store {
   }
 
   result<session_ranks> hottest(std::int64_t since_xid, std::size_t limit) override {
-    return ranks(call("console_hottest").number(since_xid).number(ranked_commands_max).number(static_cast<std::int64_t>(limit)));
+    return ranks(
+        call("console_hottest").number(since_xid).number(ranked_commands_max).number(static_cast<std::int64_t>(limit)));
   }
 
   result<session_ranks> stuck(std::size_t limit) override {
@@ -116,15 +118,19 @@ class console_store final : public engine::console_store {
 
   result<std::vector<held_command>> held(const std::string& after, const std::string& session_prefix,
                                          std::size_t limit) override {
-    auto rows = link_.exec(call("console_retries").text(after).text(session_prefix).number(static_cast<std::int64_t>(limit)).str());
+    auto rows = link_.exec(
+        call("console_retries").text(after).text(session_prefix).number(static_cast<std::int64_t>(limit)).str());
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<held_command> out;
     for (const auto& row : *rows) {
       auto session = session_id::parse(internal::text(row[0]));
       if (!session) return tl::make_unexpected(session.error());
       out.push_back({*std::move(session),
-                     {{internal::number(row[1])}, static_cast<int>(internal::number(row[2])), internal::string(row[4]),
-                      internal::string(row[5]), milliseconds{internal::number(row[3])}},
+                     {{internal::number(row[1])},
+                      static_cast<int>(internal::number(row[2])),
+                      internal::string(row[4]),
+                      internal::string(row[5]),
+                      milliseconds{internal::number(row[3])}},
                      internal::string(row[6]),
                      internal::time_us(row[7])});
     }
@@ -147,8 +153,11 @@ class console_store final : public engine::console_store {
     h.last_snapshot = {internal::number(row[7])};
     h.dead = internal::number(row[8]);
     if (internal::number(row[9]) > 0)
-      h.retry = retry_row{{internal::number(row[9])}, static_cast<int>(internal::number(row[10])), internal::string(row[12]),
-                          internal::string(row[13]), milliseconds{internal::number(row[11])}};
+      h.retry = retry_row{{internal::number(row[9])},
+                          static_cast<int>(internal::number(row[10])),
+                          internal::string(row[12]),
+                          internal::string(row[13]),
+                          milliseconds{internal::number(row[11])}};
     return h;
   }
 
@@ -167,8 +176,8 @@ class console_store final : public engine::console_store {
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<logged_row> out;
     for (const auto& row : *rows)
-      out.push_back({internal::number(row[0]), 0, internal::string(row[2]), internal::string(row[3]), internal::string(row[1]),
-                     internal::number(row[5]), internal::time_us(row[4])});
+      out.push_back({internal::number(row[0]), 0, internal::string(row[2]), internal::string(row[3]),
+                     internal::string(row[1]), internal::number(row[5]), internal::time_us(row[4])});
     return out;
   }
 
@@ -226,9 +235,13 @@ class console_store final : public engine::console_store {
     for (const auto& row : *rows) {
       auto session = session_id::parse(internal::text(row[0]));
       if (!session) return tl::make_unexpected(session.error());
-      out.sessions.push_back({*std::move(session), internal::number(row[1]), internal::number(row[2]),
-                              milliseconds{internal::number(row[3])}, {internal::number(row[4])},
-                              static_cast<int>(internal::number(row[5])), internal::string(row[6])});
+      out.sessions.push_back({*std::move(session),
+                              internal::number(row[1]),
+                              internal::number(row[2]),
+                              milliseconds{internal::number(row[3])},
+                              {internal::number(row[4])},
+                              static_cast<int>(internal::number(row[5])),
+                              internal::string(row[6])});
       out.is_complete = internal::number(row[7]) < ranked_commands_max;
     }
     return out;
@@ -236,8 +249,12 @@ class console_store final : public engine::console_store {
 
   static std::string log_call(std::string_view query, const session_id& session, std::int64_t from, std::size_t limit,
                               std::size_t data_bytes_max) {
-    return call(query).text(session.str()).number(from).number(static_cast<std::int64_t>(limit))
-        .number(static_cast<std::int64_t>(data_bytes_max)).str();
+    return call(query)
+        .text(session.str())
+        .number(from)
+        .number(static_cast<std::int64_t>(limit))
+        .number(static_cast<std::int64_t>(data_bytes_max))
+        .str();
   }
   result<std::vector<logged_row>> log(std::string_view query, const session_id& session, std::int64_t from,
                                       std::size_t limit, std::size_t data_bytes_max) {

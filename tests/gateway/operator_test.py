@@ -257,6 +257,13 @@ class operator(unittest.TestCase):
             for what in ("redrive", "drop"):
                 self.act(what, body, 422)
 
+    # ------------------------------------------------------------ the page
+
+    def test_the_page_is_served_with_its_policy(self):
+        page = Client(self.world.address).get("/console/")
+        self.assertEqual(page.status, 200)
+        self.assertIn("default-src 'none'", page.headers["Content-Security-Policy"])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

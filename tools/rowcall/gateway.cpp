@@ -168,7 +168,8 @@ exit_code run(const global_options& global, const gateway_options& options, cons
   spdlog::info("rowcall {} gateway at {}; database {}; NATS {}", version, server.address(),
                without_password(global.connection.database_url), without_password(global.connection.nats_url));
   if (options.development)
-    spdlog::warn("the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
+    spdlog::warn(
+        "the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
   print_address(server.address(), global.json);
   stop.wait();
 

@@ -2,8 +2,9 @@ SELECT rowcall.epoch_us(s.created_at) AS created_at,
        coalesce(cf.seq, 0) AS first_command, coalesce(cl.seq, 0) AS last_command,
        coalesce(uf.seq, 0) AS first_update, coalesce(ul.seq, 0) AS last_update, coalesce(ul.command_seq, 0) AS processed,
        coalesce(pf.seq, 0) AS first_snapshot, coalesce(pl.seq, 0) AS last_snapshot,
-       (SELECT count(*) FROM (SELECT FROM rowcall.dead_letters d
-                              WHERE d.session_id = $1::text AND d.resolution IS NULL LIMIT 1000) d) AS dead,
+       (SELECT count(*) FROM (SELECT d.resolution FROM rowcall.dead_letters d
+                              WHERE d.session_id = $1::text ORDER BY d.command_seq DESC LIMIT 1000) d
+        WHERE d.resolution IS NULL) AS dead,
        coalesce(t.command_seq, 0) AS held_command, coalesce(t.attempts, 0) AS attempts,
        coalesce((date_part('epoch', t.next_at - clock_timestamp()) * 1000)::bigint, 0) AS next_in_ms,
        coalesce(t.last_error, '') AS error, coalesce(t.armed_by, '') AS armed_by
