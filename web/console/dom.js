@@ -39,7 +39,7 @@ export const sessionLink = (id) => element("a.mono", { href: `#/sessions/${id}` 
 
 const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-export const count = (n) => (n >= 100_000 ? short.format(n) : whole.format(Math.round(n)));
+export const count = (n) => (n >= 100_000 ? short.format(n) : n < 10 ? String(+n.toPrecision(2)) : whole.format(Math.round(n)));
 export const rate = (n) => (n >= 10_000 ? short.format(n) : n >= 100 ? whole.format(Math.round(n)) : String(+n.toPrecision(3)));
 
 /** A length of time with two digits that matter: "1.2 ms", "35 s", "4 min", "2 d". */

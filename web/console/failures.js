@@ -139,7 +139,7 @@ export class Failures {
     const isDrop = what === "drop";
     const isSure = await confirm(
       isDrop ? `Drop ${which}?` : `Redrive ${which}?`,
-      isDrop ? "They are marked as done with, and their commands will not be tried again. This can not be undone." : "Each is submitted again as a new command, behind what its session has got since.",
+      isDrop ? "A dropped command is not tried again. This can not be undone." : "A redriven command is submitted again as a new one, behind what its session has got since.",
       isDrop ? "Drop" : "Redrive",
       isDrop,
     );
