@@ -76,7 +76,11 @@ class node_store final : public engine::node_store {
                                            std::chrono::milliseconds dead_after) override {
     // Nothing depends on a heartbeat surviving a crash of the server.
     std::string sql = "SET LOCAL synchronous_commit = off;";
-    sql += call("node_beat").text(node).real(rates.turns_per_s).real(rates.commands_per_s).str();
+    const auto& t = rates.totals;
+    const auto count = [](std::int64_t n) { return n; };
+    sql += call("node_beat").text(node).real(rates.turns_per_s).real(rates.commands_per_s).number(t.turns).number(t.commands)
+               .number(t.updates).number(t.retries).number(t.dead_letters).number(t.lost_wakes)
+               .array(t.wait_counts, count).array(t.turn_counts, count).str();
     auto beat = link_.exec(sql);
     if (!beat) return tl::make_unexpected(beat.error());
     if (beat->empty()) return fail(errc::not_found, "the node " + node + " has not joined");
