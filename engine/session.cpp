@@ -372,7 +372,7 @@ void session::take_snapshot(outcome& out, json::parser& parser) {
       else if (may_hold_nul(text) && json::has_nul(*saved))
         out.snapshot_error = "the saved state holds a NUL character";
       else if (json::has_unstorable_exponent(text))
-        out.snapshot_error = std::string{"the saved state: "} + json::unstorable_exponent;
+        out.snapshot_error.append("the saved state: ").append(json::unstorable_exponent);
       else
         ROWCALL_ASSERT(module_.load(*saved));
     });
