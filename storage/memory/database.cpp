@@ -249,6 +249,16 @@ result<void> database::check(std::span<const session_writes> writes) const {
   return {};
 }
 
+/// What a node has armed and another takes from it while it lives was no attempt.
+void database::put_retry(session_record& s, retry_row row, db_time at) const {
+  if (s.retry && s.retry->row.command == row.command && !s.retry->row.armed_by.empty() && !row.armed_by.empty() &&
+      s.retry->row.armed_by != row.armed_by) {
+    const auto n = nodes_.find(s.retry->row.armed_by);
+    if (n != nodes_.end() && !n->second.has_left && n->second.is_connected) row.attempts = s.retry->row.attempts;
+  }
+  s.retry = retry_record{std::move(row), at + row.wait};
+}
+
 result<db_time> database::commit(turn_id id, std::span<const session_writes> writes) {
   std::lock_guard lock{mutex_};
   drop_expired_turns();
@@ -284,7 +294,7 @@ result<db_time> database::commit(turn_id id, std::span<const session_writes> wri
     switch (w.retry) {
       case session_writes::retry_change::keep: break;
       case session_writes::retry_change::clear: s.retry.reset(); break;
-      case session_writes::retry_change::put: s.retry = retry_record{*w.retry_put, at + w.retry_put->wait}; break;
+      case session_writes::retry_change::put: put_retry(s, *w.retry_put, at); break;
     }
     for (const auto& p : w.dead_letters)
       letters_.emplace(letter_key{w.session, p.command.seq},
@@ -354,7 +364,7 @@ result<std::vector<node_info>> database::heartbeat(const std::string& node, cons
   me->second.rates = rates;
   std::vector<node_info> alive;
   for (const auto& [name, n] : nodes_) {
-    if (n.has_left || (name != node && at - n.seen >= dead_after)) continue;
+    if (n.has_left || (name != node && (!n.is_connected || at - n.seen >= dead_after))) continue;
     alive.push_back(n.info);
     alive.back().heartbeat_age = age_ms(n.seen, at);
     alive.back().uptime = std::chrono::floor<std::chrono::seconds>(at - n.joined);

@@ -139,6 +139,7 @@ class database {
   engine::result<void> check(std::span<const engine::session_writes> writes) const;
   engine::result<std::vector<std::optional<std::string>>> key_of(const engine::domain_row& row) const;
   bool has_died(const std::string& node, engine::db_time at) const;
+  void put_retry(session_record& s, engine::retry_row row, engine::db_time at) const;
 
   std::mutex mutex_;
   std::shared_ptr<engine::clock> clock_;
