@@ -311,7 +311,7 @@ result<db_time> database::commit(turn_id id, std::span<const session_writes> wri
 }
 
 /// The command is in the log as it was said to be, and it does not wait for a retry. That it is not processed yet is left
-/// to the fence.
+/// to the fence, where there are updates.
 bool database::is_as_expected(const session_request& session) const {
   const auto* s = find(session.session);
   if (s == nullptr || s->retry) return false;
@@ -327,7 +327,9 @@ result<db_time> database::commit_expected(const std::string& node, const session
     std::lock_guard lock{mutex_};
     drop_expired_turns();
     auto& shard = shards_[session.shard];
-    if (shard.locked_by != 0 || shard.owner != node || !is_as_expected(session))
+    const bool has_updates = std::any_of(writes.begin(), writes.end(), [](const auto& w) { return !w.updates.empty(); });
+    if (shard.locked_by != 0 || shard.owner != node || !is_as_expected(session) ||
+        (!has_updates && find(session.session)->cursor().command >= session.expected->seq))
       return fail(errc::serialization_failure, "the command of the wake is not what is pending");
     id = shard.locked_by = ++last_turn_;
     turns_[id] = {node, now(), {session.shard}, {}};

@@ -120,7 +120,7 @@ class turn_store final : public engine::turn_store {
       : copy_rows_min_(config.copy_rows_min),
         node_(std::move(node)),
         link_(std::move(config), {"turn_claim", "turn_lock", "turn_fetch", "update_append", "update_append_one",
-                                  "turn_expected", "turn_expected_append", "turn_now", "snapshot_append", "retry_put",
+                                  "turn_expected", "turn_expected_append", "turn_unanswered", "turn_now", "snapshot_append", "retry_put",
                                   "retry_clear", "dead_letter_append", "command_send", "table_key"}) {}
 
   result<turn_claim> claim(const turn_request& request) override {
@@ -206,6 +206,12 @@ class turn_store final : public engine::turn_store {
             sql = c.str();
           } else {
             c.append_to(sql);
+            // What is written without an update meets no fence, and another turn may have answered the command meanwhile.
+            // A statement of its own: its snapshot is younger than the lock.
+            if (flat.updates.empty()) {
+              call unanswered("turn_unanswered");
+              unanswered.text(session.session.str()).number(session.expected->seq.value).append_to(sql);
+            }
             append_all(to, sql, flat, false);
             sql += call("turn_now").str();
           }

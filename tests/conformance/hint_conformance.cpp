@@ -147,6 +147,29 @@ TEST_P(hint_conformance, a_session_that_waits_for_a_retry_waits_for_its_time) {
   EXPECT_EQ(log_of(id("echo-a")).size(), 1u);
 }
 
+TEST_P(hint_conformance, a_late_attempt_at_a_command_that_is_answered_leaves_no_retry_behind) {
+  const auto late = turns("n1"), store = turns("n1");
+  submit(id("echo-a"));
+  const auto cursor = serve(*store, id("echo-a"));
+  submit(id("echo-a"), 1, 2);
+  const auto stored = pending_of(id("echo-a"), "n1").at(0);
+  const auto claim = must(
+      late->claim(ask_all({ask_expecting(id("echo-a"), cursor, std::make_shared<const command_row>(stored))})));
+  if (!claim.is_unverified) return late->abandon();  // this store has locked: nobody comes in between
+  EXPECT_EQ(serve(*store, id("echo-a")).command.value, 2);
+  session_writes held;
+  held.session = id("echo-a");
+  held.before = held.after = cursor;
+  held.retry = session_writes::retry_change::put;
+  held.retry_put = retry_row{{2}, 1, "bad luck", "", std::chrono::milliseconds{0}};
+  const auto committed = late->commit({&held, 1});
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().code, errc::serialization_failure);
+  const auto after = must(store->claim(ask_all({ask(id("echo-a"))})));
+  store->abandon();
+  EXPECT_FALSE(after.sessions.at(0).image->retry);
+}
+
 TEST_P(hint_conformance, an_abandoned_hint_leaves_the_store_as_it_was) {
   const auto store = turns("n1");
   submit(id("echo-a"));
