@@ -68,6 +68,29 @@ void update_preference(self_pointer self, const std::vector<engine::node_info>& 
   st.sweep_is_due = true;
 }
 
+template <class Histogram>
+std::vector<std::int64_t> counts_of(const Histogram& h) {
+  std::vector<std::int64_t> counts;
+  for (std::size_t i = 0; i < Histogram::bucket_count; ++i) counts.push_back(static_cast<std::int64_t>(h.count_of(i)));
+  return counts;
+}
+
+engine::node_totals totals_of(const metrics& m) {
+  const auto number = [](const metrics::counter& c) {
+    return static_cast<std::int64_t>(c.load(std::memory_order_relaxed));
+  };
+  engine::node_totals t;
+  t.turns = number(m.turns);
+  t.commands = number(m.commands);
+  t.updates = number(m.updates);
+  t.retries = number(m.retries);
+  t.dead_letters = number(m.dead_letters);
+  t.lost_wakes = number(m.lost_wakes_found);
+  t.wait_counts = counts_of(m.submit_to_claim);
+  t.turn_counts = counts_of(m.claim_to_commit);
+  return t;
+}
+
 bool heartbeat(self_pointer self) {
   auto& st = self->state;
   if (!st.is_joined) {
@@ -91,6 +114,7 @@ bool heartbeat(self_pointer self) {
     rates.turns_per_s = static_cast<double>(st.config.counters->turns - st.turns_reported) / seconds;
     rates.commands_per_s = static_cast<double>(st.config.counters->commands - st.commands_reported) / seconds;
   }
+  rates.totals = totals_of(*st.config.counters);
   auto nodes = st.store->heartbeat(st.config.node, rates, st.config.dead_after);
   if (!nodes) {
     failed(self, "heartbeat", nodes.error());
@@ -177,11 +201,12 @@ void tick(self_pointer self) {
   if (is_well && st.config.retention.count() > 0 && st.leads_retention && now >= st.next_retention) {
     is_more_to_clean = clean(self);
   }
-  // While there is something to delete the next chunk comes after a pause as long as the last one took: at most half of one
-  // connection's time, and no bound on the rows a second but PostgreSQL's.
+  // While there is something to delete the next chunk comes after a pause as long as the last one took: at most half of
+  // one connection's time, and no bound on the rows a second but PostgreSQL's.
   auto wait = is_well ? std::min(st.config.heartbeat_interval, st.config.sweep_interval) : st.wait;
   if (is_more_to_clean)
-    wait = std::min(wait, std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(st.config.clock->now() - now)));
+    wait = std::min(wait,
+                    std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(st.config.clock->now() - now)));
   self->delayed_send(self, wait, node_tick{});
 }
 

@@ -60,20 +60,24 @@ void forget_all(self_pointer self, turn& t) {
   executor.run();
 }
 
+/// The store is away, or this process is to end: what was decided is not to blame.
+bool is_connection(engine::errc code) {
+  return code == engine::errc::superseded || code == engine::errc::connection_lost ||
+         code == engine::errc::commit_in_doubt || code == engine::errc::unavailable || code == engine::errc::timed_out;
+}
+
 /// Nothing of the turn was written: the actors forget, the directory hears what to do with the sessions.
 void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
   auto& st = self->state;
   st.store->abandon();
   forget_all(self, *t);
   // Superseded: the node actor ends the process. The work is not to blame.
-  const bool is_superseded = why.code == engine::errc::superseded;
-  const bool is_transient = engine::is_transient(why.code) || is_superseded;
-  const bool is_connection = is_superseded || why.code == engine::errc::connection_lost || why.code == engine::errc::commit_in_doubt ||
-                             why.code == engine::errc::unavailable || why.code == engine::errc::timed_out;
+  const bool is_transient = engine::is_transient(why.code) || why.code == engine::errc::superseded;
+  const bool is_lost = is_connection(why.code);
   auto& counters = *st.config.counters;
   ++counters.turns_aborted;
   if (why.code == engine::errc::fenced) ++counters.turns_fenced;
-  if (is_connection) {
+  if (is_lost) {
     ++counters.store_failures;
     counters.is_store_connected = false;
     st.is_store_away = true;
@@ -85,7 +89,7 @@ void abort(self_pointer self, const turn_ptr& t, const engine::error& why) {
       about.command = t->claim.sessions.front().commands.front().seq;
   }
   if (why.quotes_data) about.detail = why.message;
-  st.config.log(is_connection ? engine::log_level::warning : engine::log_level::error,
+  st.config.log(is_lost ? engine::log_level::warning : engine::log_level::error,
                 "turn aborted (" + std::string(engine::to_string(why.code)) + ")" +
                     (why.quotes_data ? std::string(": a row was refused") : ": " + why.message),
                 about);
@@ -112,6 +116,11 @@ engine::update_notice notice_of(engine::session_writes& w, engine::db_time commi
   return n;
 }
 
+/// From a command's submit to the turn. A wake's word for the former may be any number.
+std::uint64_t waited_us(engine::db_time submitted, engine::db_time now) {
+  return submitted < now && submitted.time_since_epoch().count() >= 0 ? microseconds_of(now - submitted) : 0;
+}
+
 /// What a turn that wrote something adds to the histograms. `now` is the transaction's time.
 void observe_turn(metrics& counters, const turn& t, const std::vector<engine::session_writes>& writes,
                   engine::db_time now) {
@@ -122,7 +131,7 @@ void observe_turn(metrics& counters, const turn& t, const std::vector<engine::se
     while (t.work.sessions[position].session != w.session) ++position;  // the writes are in the order of the sessions
     for (const auto& c : t.claim.sessions[position].commands) {
       if (c.seq > w.after.command) break;
-      waited.observe(microseconds_of(now - c.created_at));
+      waited.observe(waited_us(c.created_at, now));
       ++commands;
     }
   }
@@ -288,7 +297,8 @@ void commit(self_pointer self, const turn_ptr& t) {
   t->at.committed = st.config.clock->now();
   if (committed) return conclude(self, t, std::move(writes), *committed);
 
-  if (t->claim.is_unverified && committed.error().code == engine::errc::serialization_failure) return correct(self, t);
+  // Also when what a forged command led to can not be stored: only the log's command is worth a failure.
+  if (t->claim.is_unverified && !is_connection(committed.error().code)) return correct(self, t);
   if (t->work.isolated && !engine::is_transient(committed.error().code) && !t->forced_error) {
     // Alone, and PostgreSQL refuses what was decided: the command itself is at fault. Decide again, as a failure.
     t->forced_error = committed.error().message;

@@ -49,9 +49,19 @@ struct node_info {
   std::string version;
 };
 
-/// What a node tells with its heartbeat, for `status`.
+/// What a node has done since its start, for operators.
+struct node_totals {
+  std::int64_t turns = 0, commands = 0, updates = 0, retries = 0, dead_letters = 0;
+  std::int64_t lost_wakes = 0;  ///< sessions whose work a sweep found before a wake was heard
+  /// How long commands waited from submit to claim, and how long turns took from claim to COMMIT: counts in buckets with
+  /// the upper bounds 2^5 us, 2^6 us, …, and one for what is longer.
+  std::vector<std::int64_t> wait_counts, turn_counts;
+};
+
+/// What a node tells with its heartbeat, for `status` and the console.
 struct node_rates {
   double turns_per_s = 0, commands_per_s = 0;
+  node_totals totals = {};
 };
 
 /// A session that has pending commands.

@@ -1,48 +1,16 @@
 #include "engine/session.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <utility>
+
+#include "engine/fold.hpp"
+#include "engine/internal/guarded.hpp"
 
 namespace rowcall::engine {
 namespace {
 
-constexpr std::size_t reason_bytes_max = 2000;
-
-/// Any bytes (what() of a module's exception, say) as UTF-8 without NUL and of bounded length: it goes into logs that
-/// can hold nothing else.
-std::string as_reason(std::string_view bytes) {
-  bytes = bytes.substr(0, reason_bytes_max);
-  if (simdjson::validate_utf8(bytes) && bytes.find('\0') == std::string_view::npos) return std::string{bytes};
-  std::string text;
-  text.reserve(bytes.size() + 16);
-  for (std::size_t i = 0; i < bytes.size();) {
-    const auto lead = static_cast<unsigned char>(bytes[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    const auto character = bytes.substr(i, length);
-    if (lead != 0 && character.size() == length && simdjson::validate_utf8(character)) {
-      text += character;
-      i += length;
-    } else {
-      text += "\xef\xbf\xbd";  // U+FFFD, the replacement character
-      ++i;
-    }
-  }
-  return text;
-}
-
-/// Runs what belongs to the module. Returns what it threw, or nothing.
-template <class F>
-std::optional<std::string> guarded(F&& f) {
-  try {
-    std::forward<F>(f)();
-    return std::nullopt;
-  } catch (const std::exception& e) {
-    return as_reason(e.what());
-  } catch (...) {
-    return "an exception that is no std::exception";
-  }
-}
+using internal::as_reason;
+using internal::guarded;
 
 bool may_hold_nul(std::string_view text) { return text.find("\\u0000") != std::string_view::npos; }
 
@@ -140,34 +108,14 @@ void session::forget() {
 
 result<void> session::load(const session_image& image, json::parser& parser) {
   forget();
-  const auto unreadable = [this](update_seq at, const std::string& why) {
+  auto folded = fold(module_, id_, image.snapshot, image.tail, parser);
+  if (!folded) return tl::make_unexpected(folded.error());
+  if (module_.has_state() && folded->at != image.cursor.update)
     return engine::fail(errc::internal, "session " + id_.str() + " can not be loaded at update " +
-                                            std::to_string(at.value) + ": " + why);
-  };
-  std::unique_ptr<module_state> state;
-  update_seq folded;
-  if (auto thrown = guarded([&] { state = module_.new_state(); })) return unreadable(folded, *thrown);
-  if (module_.has_state()) {
-    if (image.snapshot) {
-      auto saved = parser.parse(image.snapshot->state);
-      if (!saved) return unreadable(image.snapshot->seq, "the snapshot is broken: " + saved.error().message);
-      if (auto thrown = guarded([&] { state = module_.load(*saved); })) return unreadable(image.snapshot->seq, *thrown);
-      folded = image.snapshot->seq;
-    }
-    for (const auto& row : image.tail) {
-      if (row.seq != folded.next()) return unreadable(row.seq, "updates before it are missing");
-      folded = row.seq;
-      if (update_type::is_reserved(row.type)) continue;
-      auto data = parser.parse_object(row.data);
-      if (!data) return unreadable(row.seq, data.error().message);
-      if (auto thrown = guarded([&] { module_.apply(*state, {id_, row.seq, row.type, *data}); }))
-        return unreadable(row.seq, *thrown);
-    }
-    if (folded != image.cursor.update) return unreadable(image.cursor.update, "updates up to it are missing");
-  }
-  ROWCALL_ASSERT(state);
+                                            std::to_string(image.cursor.update.value) +
+                                            ": updates up to it are missing");
 
-  state_ = std::move(state);
+  state_ = std::move(folded->state);
   cursor_ = image.cursor;
   careful_until_ = image.careful_until;
   if (image.retry && image.retry->command == cursor_.command.next()) retry_ = image.retry;
@@ -204,7 +152,8 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
     out.has_more = true;
     out.retry_in = retry_->wait;
     // Whoever armed it goes first: were both due at once, this one might take the shard away again, and count a death.
-    if (!retry_->armed_by.empty() && !is_armed_here(retry_->command)) *out.retry_in += retry_->wait + config_->retry.base;
+    if (!retry_->armed_by.empty() && !is_armed_here(retry_->command))
+      *out.retry_in += retry_->wait + config_->retry.base;
     out.is_loaded = false;
     forget();
     return out;
@@ -272,9 +221,9 @@ session::step session::arm(const command_row& row, batch& b) {
     park(row, error, attempts, b);
     return step::last;
   }
-  // An attempt that another node has recorded and not made may have killed it, or the shard was taken from it in between.
-  // Nodes that take a shard from each other (all of them just started, say) would use all attempts up in a moment and give
-  // an innocent command up: so these come no faster than those of a failing command.
+  // An attempt that another node has recorded and not made may have killed it, or the shard was taken from it in
+  // between. Nodes that take a shard from each other (all of them just started, say) would use all attempts up in a
+  // moment and give an innocent command up: so these come no faster than those of a failing command.
   const bool is_first = !before || before->armed_by.empty();
   const auto wait = is_first ? std::chrono::milliseconds{0} : config_->retry.wait_after(attempts, id_, row.seq);
   retry_ = retry_row{row.seq, attempts + 1, std::move(error), config_->node, wait};

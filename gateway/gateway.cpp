@@ -9,6 +9,7 @@
 
 #include "gateway/internal/apis.hpp"
 #include "gateway/internal/context.hpp"
+#include "gateway/internal/operator_api.hpp"
 #include "gateway/internal/router.hpp"
 #include "gateway/internal/server.hpp"
 #include "gateway/internal/static_files.hpp"
@@ -21,6 +22,7 @@ using namespace internal;
 using steady = std::chrono::steady_clock;
 
 constexpr milliseconds slow_tick{1'000};
+constexpr std::size_t operator_queue_max = 64;
 constexpr milliseconds drain_look_interval{10};
 
 std::string random_id() {
@@ -43,6 +45,7 @@ struct gateway::impl {
       while (run_on_io([this] { return shared->submissions_open; }) > 0)
         std::this_thread::sleep_for(drain_look_interval);
       shared->readers.reset();
+      shared->operators.reset();
       run_on_io([this] { shared->feeds->end_waits(); });
     }
     guard.reset();
@@ -75,6 +78,7 @@ struct gateway::impl {
     c.gateway_id = random_id();
     pages.emplace(config.web_root);
     c.readers = std::make_unique<reader_pool>(ports, config.reader_threads, config.reader_queue_max);
+    c.operators = std::make_unique<reader_pool>(ports, 1, operator_queue_max);
     c.feeds = std::make_unique<feed_hub>(config, ports.make_update_store(), *ports.bus, on_io);
     c.feeds->tell_others = [&c](const auto& session, const auto& text) { publish_signal(c, session, text); };
     server_ = std::make_shared<server>(
@@ -112,6 +116,7 @@ struct gateway::impl {
     c.feeds->tick(now);
     for (auto* rate : {&c.command_rate, &c.read_rate, &c.signal_rate, &c.login_rate}) rate->tidy(now);
     look_outside();
+    sample_console(c, now);
   }
 
   /// Is the database there? Have the keys changed?

@@ -8,6 +8,8 @@
 
 #include "client/submitter.hpp"
 #include "engine/chat/ports.hpp"
+#include "engine/console.hpp"
+#include "engine/module.hpp"
 #include "engine/ports.hpp"
 #include "gateway/token.hpp"
 
@@ -24,6 +26,9 @@ struct gateway_ports {
   std::function<std::unique_ptr<engine::update_store>()> make_update_store;
   std::function<std::unique_ptr<engine::chat::chat_store>()> make_chat_store;
   std::function<std::unique_ptr<engine::admin_store>()> make_admin_store;
+  std::function<std::unique_ptr<engine::console_store>()> make_console_store;
+  /// For the console's states of sessions; kinds that are not here have none.
+  const engine::module_registry* modules = nullptr;
   client::submitter* submitter = nullptr;
   engine::bus* bus = nullptr;
   signal_bus* signals = nullptr;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "engine/types.hpp"
+#include "storage/postgres/stores.hpp"
 
 namespace rowcall::bench {
 namespace {
@@ -54,19 +55,11 @@ std::string number_array(const std::vector<T>& values) {
 }
 
 /// One command for each of these sessions.
-void submit(pqxx::connection& c, const std::vector<std::size_t>& batch) {
-  std::vector<std::string> sessions, types, datas;
-  for (const auto i : batch) {
-    sessions.push_back(session_name(i));
-    types.emplace_back("say");
-    datas.push_back(command_data(i));
-  }
-  pqxx::nontransaction t(c);
-  t.exec_prepared("submit", text_array(sessions), text_array(types), text_array(datas));
-}
-
-void prepare_submit(pqxx::connection& c) {
-  c.prepare("submit", "SELECT count(*) FROM rowcall.submit_batch($1::text[], $2::text[], $3::text[])");
+void submit(engine::command_store& store, const std::vector<std::size_t>& batch) {
+  std::vector<engine::command_request> commands;
+  for (const auto i : batch)
+    commands.push_back({engine::session_id::parse(session_name(i)).value(), "say", command_data(i), std::nullopt});
+  if (auto stored = store.submit(commands); !stored) throw std::runtime_error("submit: " + stored.error().message);
 }
 
 /// As many sessions of a backlog a turn as fill it: each is done before the next ones begin, as long as it fits into a
@@ -315,11 +308,10 @@ double limit_client(const std::string& url, const work& w) {
 double live_client(const std::string& url, const work& w) {
   reset(url);
   struct client {
-    client(const std::string& url, const work& w, int part) : processing(url, w, part), submitting(url) {
-      prepare_submit(submitting);
-    }
+    client(const std::string& url, const work& w, int part)
+        : processing(url, w, part), submitting(storage::postgres::make_command_store({.url = url})) {}
     processor processing;
-    pqxx::connection submitting;
+    std::unique_ptr<engine::command_store> submitting;
 
     /// Submits so many commands, round robin over its sessions, and answers each batch before the next one.
     void run(std::size_t commands) {
@@ -328,7 +320,7 @@ double live_client(const std::string& url, const work& w) {
         std::vector<std::size_t> batch;
         for (; at < commands && batch.size() < submit_batch_commands; ++at)
           batch.push_back(mine[at % mine.size()].index);
-        submit(submitting, batch);
+        submit(*submitting, batch);
         // The whole share of the sessions: the batch touched most of it.
         for (std::size_t open = batch.size(); open > 0;) open -= processing.turn(0, mine.size());
       }

@@ -126,32 +126,39 @@ export class Client {
 
   /**
    * Yields every update after `after`, each once, in order, without a gap, live and for ever. `{ gone: true, seq, state }` says
-   * that retention has removed what came next: `state` is the session's state after update `seq`, and its updates go on after it.
+   * that this goes no further: retention has removed what came next, or an older state of the database was restored and all that
+   * was told is void. `state` is the session's state after update `seq` (null and 0: its log is whole), its updates go on after it.
    */
   async *follow(session, { after = 0 } = {}) {
     const inbox = await this.#subscribe(session);
     try {
       let position = after;
+      let incarnation = null; // of the database that the position is from
       let mustRead = true; // after the subscription, so that nothing falls between
       let polledAt = 0;
       for (;;) {
         if (mustRead || Date.now() >= polledAt + POLL_MS) {
           polledAt = Date.now();
-          const page = await this.#read('SELECT seq, command_seq, type, data FROM rowcall.updates_after($1, $2, $3)', [
-            session,
-            position,
-            PAGE,
-          ]);
-          mustRead = page === null || page.length === PAGE;
-          if (page === null) {
+          // The incarnation and the updates are of one moment; without updates it stands alone.
+          const rows = await this.#read(
+            `SELECT i.incarnation, u.seq, u.command_seq, u.type, u.data
+             FROM rowcall.incarnation i LEFT JOIN rowcall.updates_after($1, $2, $3) u ON true ORDER BY u.seq`,
+            [session, position, PAGE],
+          );
+          mustRead = rows === null || rows.length === PAGE;
+          if (rows === null) {
             await pause(RETRY_MS); // the database is away
             continue;
           }
-          if (page.length > 0 && Number(page[0].seq) !== position + 1) {
+          const page = rows.filter((row) => row.seq !== null);
+          const readFrom = rows[0].incarnation;
+          incarnation ??= readFrom;
+          if (readFrom !== incarnation || (page.length > 0 && Number(page[0].seq) !== position + 1)) {
             mustRead = true;
             const snapshot = await this.#snapshot(session);
             if (snapshot === null) continue;
             position = snapshot.seq;
+            incarnation = readFrom;
             yield { gone: true, ...snapshot };
             continue;
           }
@@ -183,7 +190,8 @@ export class Client {
   async #snapshot(session) {
     const sql = 'SELECT seq, state FROM rowcall.snapshots WHERE session_id = $1 ORDER BY seq DESC LIMIT 1';
     const rows = await this.#read(sql, [session]);
-    return rows && { seq: Number(rows[0].seq), state: rows[0].state }; // retention only removes what a snapshot covers
+    // Retention only removes what a snapshot covers; after a restore there may be none.
+    return rows && { seq: Number(rows[0]?.seq ?? 0), state: rows[0]?.state ?? null };
   }
 
   /** Waits until the command is done: its updates, the first of which may be a rejection. Empty at the timeout. */

@@ -19,8 +19,9 @@ import psycopg2.extensions
 from tiny_nats import TinyNats
 
 Update = namedtuple("Update", "seq command_seq type data")
-#: Retention has removed what a follower asked for next. `state` is the session's state after update `seq`; its updates go on
-#: after it.
+#: What a follower has goes no further: retention has removed what came next, or an older state of the database was restored and
+#: all that was told is void. `state` is the session's state after update `seq` (None and 0: its log is whole); its updates go on after
+#: it.
 Gone = namedtuple("Gone", "seq state")
 
 PAGE = 500  # updates read at once
@@ -105,25 +106,31 @@ class Client:
     # ------------------------------------------------------------ follow
 
     def follow(self, session, after=0):
-        """Yields every update after `after`, each once, in order, without a gap (or a Gone), live and for ever."""
+        """Yields every update after `after`, each once, in order, without a gap (or a Gone), live and for ever.
+
+        `after` is a seq of the database as it is now: after a restore, begin anew.
+        """
         self._subscribe(f"{self._prefix}.updates.{session}")
         position = after
+        incarnation = None  # of the database that the position is from
         must_read = True  # after the subscription, so that nothing falls between
         polled_at = 0.0
         while True:
             if must_read or time.monotonic() >= polled_at + POLL_SECONDS:
                 connects, started_at = self._nats_connects, time.monotonic()
-                page = self._updates_after(session, position)
-                if page is None:  # the database is away
+                seen = self._updates_after(session, position)
+                if seen is None:  # the database is away
                     time.sleep(RETRY_SECONDS)
                     continue
+                read_from, page = seen
                 polled_at = started_at
                 must_read = len(page) == PAGE
-                if page and page[0].seq != position + 1:
+                incarnation = incarnation or read_from
+                if read_from != incarnation or (page and page[0].seq != position + 1):
                     gone = self._snapshot(session)
                     must_read = True
                     if gone:
-                        position = gone.seq
+                        position, incarnation = gone.seq, read_from
                         yield gone
                     continue
                 for update in page:
@@ -143,7 +150,8 @@ class Client:
 
     def _snapshot(self, session):
         rows = self._read("SELECT seq, state FROM rowcall.snapshots WHERE session_id = %s ORDER BY seq DESC LIMIT 1", (session,))
-        return None if rows is None else Gone(*rows[0])  # retention only removes what a snapshot covers
+        # Retention only removes what a snapshot covers; after a restore there may be none.
+        return None if rows is None else Gone(*rows[0]) if rows else Gone(0, None)
 
     # ------------------------------------------------------------ receipts
 
@@ -194,10 +202,13 @@ class Client:
             return None
 
     def _updates_after(self, session, position):
+        """The database's incarnation and a page of updates, both of one moment; None while the database is away."""
         rows = self._read(
-            "SELECT seq, command_seq, type, data FROM rowcall.updates_after(%s, %s, %s)", (session, position, PAGE)
+            "SELECT i.incarnation, u.seq, u.command_seq, u.type, u.data FROM rowcall.incarnation i"
+            " LEFT JOIN rowcall.updates_after(%s, %s, %s) u ON true ORDER BY u.seq",
+            (session, position, PAGE),
         )
-        return None if rows is None else [Update(*row) for row in rows]
+        return None if rows is None else (rows[0][0], [Update(*row[1:]) for row in rows if row[1] is not None])
 
     # ------------------------------------------------------------ NATS
 

@@ -11,6 +11,7 @@
 #include "gateway/access.hpp"
 #include "gateway/config.hpp"
 #include "gateway/internal/answers.hpp"
+#include "gateway/internal/console_history.hpp"
 #include "gateway/internal/feed_hub.hpp"
 #include "gateway/internal/http.hpp"
 #include "gateway/internal/limits.hpp"
@@ -28,6 +29,13 @@ struct api_counters {
                 tokens_refused = 0, rate_limited = 0, streams_left = 0;
 };
 
+/// What operators look at, sampled. See sample_console().
+struct console_state {
+  console_history history;
+  std::chrono::steady_clock::time_point sampled_at{}, watched_at{};
+  bool is_sampling = false;
+};
+
 /// What the handlers share. All of the io thread, but for `on_io` and the pool.
 struct context {
   const gateway_config& config;
@@ -38,6 +46,9 @@ struct context {
   /// Tokens that were checked with these keys; bounded, and forgotten when the keys are read again.
   std::unordered_map<std::string, identity> verified;
   std::unique_ptr<reader_pool> readers;
+  /// One thread for what operators ask: one of their statements at a time, and nobody else waits for it.
+  std::unique_ptr<reader_pool> operators;
+  console_state console;
   std::unique_ptr<feed_hub> feeds;
   std::unordered_set<stream*> streams;
   std::unordered_map<std::string, std::size_t> streams_of_user;
@@ -57,9 +68,13 @@ struct context {
   /// what it holds: exchanges, streams) is only ever called and destroyed on the io thread.
   template <class Work, class Then>
   bool read(Work work, Then then) {
+    return read_on(*readers, std::move(work), std::move(then));
+  }
+  template <class Work, class Then>
+  bool read_on(reader_pool& pool, Work work, Then then) {
     auto held = std::make_shared<Then>(std::move(then));
     auto post_back = on_io;
-    return readers->post(
+    return pool.post(
         [work = std::move(work), held, post_back = std::move(post_back)](reader_stores& stores) mutable {
           auto outcome = std::make_shared<decltype(work(stores))>(work(stores));
           // Moved, so that the last reference ends there and not here.

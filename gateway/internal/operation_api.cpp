@@ -87,46 +87,4 @@ void get_openapi(context&, const exchange_ptr& e) {
   e->answer(std::move(a));
 }
 
-std::optional<identity> identify_operator(context& c, exchange& e) {
-  auto who = identify(c, e);
-  if (!who) return std::nullopt;
-  if (who->is_operator) return who;
-  e.answer(problem(403, "forbidden", "this needs an operator's token"));
-  return std::nullopt;
-}
-
-void read_for_operator(context& c, const exchange_ptr& e, std::function<http_answer(reader_stores&)> work) {
-  const auto who = identify_operator(c, *e);
-  if (!who || !take_rate(c, c.read_rate, *who, *e)) return;
-  if (!c.read(std::move(work), [e](http_answer a) { e->answer(std::move(a)); })) e->answer(too_busy());
-}
-
-void get_status(context& c, const exchange_ptr& e) {
-  read_for_operator(c, e, [](reader_stores& stores) {
-    const auto report = stores.admin->status();
-    if (!report) return problem_of(report.error());
-    const auto& s = *report;
-    json::writer w;
-    w.begin_object().key("sessions").number(s.sessions).key("pending_commands").number(s.pending_commands);
-    w.key("pending_sessions").number(s.pending_sessions).key("pending_is_exact").boolean(s.pending_is_exact);
-    w.key("oldest_pending_ms").number(static_cast<std::int64_t>(s.oldest_pending_age.count()));
-    w.key("unserved_commands")
-        .number(s.unserved_commands)
-        .key("retrying")
-        .number(s.retrying)
-        .key("dead")
-        .number(s.dead);
-    w.key("turns_per_s").number(s.turns_per_s).key("commands_per_s").number(s.commands_per_s);
-    w.key("schema_version").number(static_cast<std::int64_t>(s.schema_version)).key("nodes").begin_array();
-    for (const auto& node : s.nodes) {
-      w.begin_object().key("node").string(node.node).key("version").string(node.version).key("kinds").begin_array();
-      for (const auto& kind : node.kinds) w.string(kind);
-      w.end_array().key("uptime_s").number(static_cast<std::int64_t>(node.uptime.count()));
-      w.key("heartbeat_age_ms").number(static_cast<std::int64_t>(node.heartbeat_age.count())).end_object();
-    }
-    w.end_array().end_object();
-    return json_answer(200, std::move(w).str());
-  });
-}
-
 }  // namespace rowcall::gateway::internal

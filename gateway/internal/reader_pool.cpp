@@ -5,7 +5,8 @@ namespace rowcall::gateway::internal {
 reader_pool::reader_pool(const gateway_ports& ports, std::size_t threads, std::size_t queue_max)
     : queue_max_(queue_max) {
   for (std::size_t i = 0; i < threads; ++i) {
-    reader_stores stores{ports.make_update_store(), ports.make_chat_store(), ports.make_admin_store()};
+    reader_stores stores{ports.make_update_store(), ports.make_chat_store(), ports.make_admin_store(),
+                         ports.make_console_store()};
     threads_.emplace_back([this, stores = std::move(stores)]() mutable { run(std::move(stores)); });
   }
 }

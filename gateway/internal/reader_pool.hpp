@@ -17,6 +17,7 @@ struct reader_stores {
   std::unique_ptr<engine::update_store> updates;
   std::unique_ptr<engine::chat::chat_store> chats;
   std::unique_ptr<engine::admin_store> admin;
+  std::unique_ptr<engine::console_store> console;
 };
 
 /// Threads that may block on the database, so that the io thread never does.

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "gateway/internal/apis.hpp"
 #include "gateway/internal/operation_api.hpp"
+#include "gateway/internal/operator_api.hpp"
 
 namespace rowcall::gateway::internal {
 namespace {
@@ -28,17 +30,28 @@ constexpr std::array<session_route, 5> session_routes{{{"", "GET", get_head},
                                                        {"/commands", "POST", submit_commands},
                                                        {"/signals", "POST", send_signal}}};
 
+/// Of /v1/operator/sessions/{id}<tail>.
+constexpr std::array<session_route, 3> operator_session_routes{
+    {{"", "GET", get_operator_session}, {"/log", "GET", get_operator_log}, {"/state", "GET", get_operator_state}}};
+
 struct plain_route {
   std::string_view path, method;
   plain_handler handle;
 };
-constexpr std::array<plain_route, 11> plain_routes{{{"/v1/stream", "GET", stream_sessions},
+constexpr std::array<plain_route, 18> plain_routes{{{"/v1/stream", "GET", stream_sessions},
                                                     {"/v1/chats", "GET", get_chats},
                                                     {"/v1/me", "GET", get_me},
                                                     {"/v1/session", "POST", begin_session},
                                                     {"/v1/session", "DELETE", end_session},
                                                     {"/v1/dev/login", "POST", development_login},
                                                     {"/v1/operator/status", "GET", get_status},
+                                                    {"/v1/operator/overview", "GET", get_overview},
+                                                    {"/v1/operator/sessions", "GET", get_ranks},
+                                                    {"/v1/operator/retries", "GET", get_retries},
+                                                    {"/v1/operator/dead-letters", "GET", get_letters},
+                                                    {"/v1/operator/dead-letter", "GET", get_letter},
+                                                    {"/v1/operator/dead-letters/redrive", "POST", redrive_letters},
+                                                    {"/v1/operator/dead-letters/drop", "POST", drop_letters},
                                                     {"/healthz", "GET", get_health},
                                                     {"/readyz", "GET", get_readiness},
                                                     {"/metrics", "GET", get_metrics},
@@ -85,14 +98,14 @@ bool add_cors(const context& c, exchange& e) {
   return true;
 }
 
-bool route_session(context& c, const exchange_ptr& e, std::string_view path, bool is_cors) {
-  constexpr std::string_view prefix = "/v1/sessions/";
+bool route_session(context& c, const exchange_ptr& e, std::string_view path, std::string_view prefix,
+                   std::span<const session_route> routes, bool is_cors) {
   if (!path.starts_with(prefix)) return false;
   path.remove_prefix(prefix.size());
   const auto slash = std::min(path.find('/'), path.size());
   const auto tail = path.substr(slash);
   std::vector<std::string_view> methods;
-  for (const auto& route : session_routes) {
+  for (const auto& route : routes) {
     if (route.tail != tail) continue;
     methods.push_back(route.method);
     if (route.method != e->request().method) continue;
@@ -112,7 +125,9 @@ bool route_session(context& c, const exchange_ptr& e, std::string_view path, boo
 void route(context& c, static_files& pages, const exchange_ptr& e) {
   const auto& request = e->request();
   const bool is_cors = add_cors(c, *e);
-  if (route_session(c, e, request.path, is_cors)) return;
+  if (route_session(c, e, request.path, "/v1/sessions/", session_routes, is_cors) ||
+      route_session(c, e, request.path, "/v1/operator/sessions/", operator_session_routes, is_cors))
+    return;
   std::vector<std::string_view> methods;
   for (const auto& route : plain_routes) {
     if (route.path != request.path) continue;

@@ -249,6 +249,16 @@ result<void> database::check(std::span<const session_writes> writes) const {
   return {};
 }
 
+/// What a node has armed and another takes from it while it lives was no attempt.
+void database::put_retry(session_record& s, retry_row row, db_time at) const {
+  if (s.retry && s.retry->row.command == row.command && !s.retry->row.armed_by.empty() && !row.armed_by.empty() &&
+      s.retry->row.armed_by != row.armed_by) {
+    const auto n = nodes_.find(s.retry->row.armed_by);
+    if (n != nodes_.end() && !n->second.has_left && n->second.is_connected) row.attempts = s.retry->row.attempts;
+  }
+  s.retry = retry_record{std::move(row), at + row.wait};
+}
+
 result<db_time> database::commit(turn_id id, std::span<const session_writes> writes) {
   std::lock_guard lock{mutex_};
   drop_expired_turns();
@@ -284,7 +294,7 @@ result<db_time> database::commit(turn_id id, std::span<const session_writes> wri
     switch (w.retry) {
       case session_writes::retry_change::keep: break;
       case session_writes::retry_change::clear: s.retry.reset(); break;
-      case session_writes::retry_change::put: s.retry = retry_record{*w.retry_put, at + w.retry_put->wait}; break;
+      case session_writes::retry_change::put: put_retry(s, *w.retry_put, at); break;
     }
     for (const auto& p : w.dead_letters)
       letters_.emplace(letter_key{w.session, p.command.seq},
@@ -298,6 +308,31 @@ result<db_time> database::commit(turn_id id, std::span<const session_writes> wri
     }
   close(id);
   return at;
+}
+
+/// The command is in the log as it was said to be, and it does not wait for a retry. That it is not processed yet is left
+/// to the fence.
+bool database::is_as_expected(const session_request& session) const {
+  const auto* s = find(session.session);
+  if (s == nullptr || s->retry) return false;
+  const auto found = s->commands.find(session.expected->seq);
+  return found != s->commands.end() && found->second.row.type == session.expected->type &&
+         found->second.row.data == session.expected->data;
+}
+
+result<db_time> database::commit_expected(const std::string& node, const session_request& session,
+                                          std::span<const session_writes> writes) {
+  turn_id id = 0;
+  {
+    std::lock_guard lock{mutex_};
+    drop_expired_turns();
+    auto& shard = shards_[session.shard];
+    if (shard.locked_by != 0 || shard.owner != node || !is_as_expected(session))
+      return fail(errc::serialization_failure, "the command of the wake is not what is pending");
+    id = shard.locked_by = ++last_turn_;
+    turns_[id] = {node, now(), {session.shard}, {}};
+  }
+  return commit(id, writes);
 }
 
 void database::abandon(turn_id id) {
@@ -329,7 +364,7 @@ result<std::vector<node_info>> database::heartbeat(const std::string& node, cons
   me->second.rates = rates;
   std::vector<node_info> alive;
   for (const auto& [name, n] : nodes_) {
-    if (n.has_left || (name != node && at - n.seen >= dead_after)) continue;
+    if (n.has_left || (name != node && (!n.is_connected || at - n.seen >= dead_after))) continue;
     alive.push_back(n.info);
     alive.back().heartbeat_age = age_ms(n.seen, at);
     alive.back().uptime = std::chrono::floor<std::chrono::seconds>(at - n.joined);

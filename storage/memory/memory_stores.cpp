@@ -15,20 +15,33 @@ class memory_turn_store final : public turn_store {
 
   result<turn_claim> claim(const turn_request& request) override {
     ROWCALL_ASSERT(turn_ == 0);
+    if (request.sessions.size() == 1 && request.sessions[0].expected && request.sessions[0].cursor)
+      return take_for_granted(request.sessions[0]);
     return db_->claim(node_, request, turn_);
   }
   result<db_time> commit(std::span<const session_writes> writes) override {
+    if (unverified_) return db_->commit_expected(node_, *std::exchange(unverified_, std::nullopt), writes);
     ROWCALL_ASSERT(turn_ != 0);
     return db_->commit(std::exchange(turn_, 0), writes);
   }
   void abandon() override {
+    unverified_.reset();
     if (turn_ != 0) db_->abandon(std::exchange(turn_, 0));
   }
 
  private:
+  turn_claim take_for_granted(const session_request& session) {
+    unverified_ = session;
+    turn_claim claim;
+    claim.sessions.push_back({claim_status::claimed, {}, {*session.expected}});
+    claim.is_unverified = true;
+    return claim;
+  }
+
   std::shared_ptr<database> db_;
   std::string node_;
   turn_id turn_ = 0;
+  std::optional<session_request> unverified_;  ///< the open turn took a wake's word; nothing is locked
 };
 
 class memory_node_store final : public node_store {

@@ -17,7 +17,7 @@ using internal::call;
 
 class command_store final : public engine::command_store {
  public:
-  explicit command_store(store_config config) : link_(std::move(config), {"command_submit", "submit_lock", "command_append_one", "command_retry_after"}) {}
+  explicit command_store(store_config config) : link_(std::move(config), {"command_submit", "submit_lock", "command_append_one", "submit_lock_many", "command_append", "command_retry_after"}) {}
 
   result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) override {
     if (batch.empty()) return std::vector<submit_receipt>{};
@@ -26,13 +26,18 @@ class command_store final : public engine::command_store {
       if (!receipt) return tl::make_unexpected(receipt.error());
       if (*receipt) return std::vector<submit_receipt>{**receipt};
     }
+    const bool has_keys =
+        std::any_of(batch.begin(), batch.end(), [](const command_request& r) { return r.idempotency_key.has_value(); });
+    if (batch.size() > 1 && !has_keys) {
+      auto receipts = submit_to_known(batch);
+      if (!receipts) return tl::make_unexpected(receipts.error());
+      if (*receipts) return std::move(**receipts);
+    }
     call c("command_submit");
     try {
       c.array(batch, [](const command_request& r) -> const std::string& { return r.session.str(); })
           .array(batch, [](const command_request& r) -> const std::string& { return r.type; })
           .array(batch, [](const command_request& r) -> const std::string& { return r.data; });
-      const bool has_keys =
-          std::any_of(batch.begin(), batch.end(), [](const command_request& r) { return r.idempotency_key.has_value(); });
       if (has_keys)
         c.array(batch, [](const command_request& r) -> const std::optional<std::string>& { return r.idempotency_key; });
       else
@@ -54,6 +59,8 @@ class command_store final : public engine::command_store {
                      : outcome == "busy"      ? submit_receipt::outcome::busy
                                               : submit_receipt::outcome::unknown_kind;
     }
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      if (receipts[i].kind == submit_receipt::outcome::stored) remember(batch[i].session.str(), receipts[i].seq.value);
     tell_when(batch, receipts);
     return receipts;
   }
@@ -97,12 +104,73 @@ class command_store final : public engine::command_store {
     if (rows->empty()) return std::nullopt;
     const auto& row = (*rows)[0];
     const engine::command_seq seq{internal::number(row[0])};
+    remember(r.session.str(), seq.value);
     return submit_receipt{submit_receipt::outcome::stored, seq,
                           std::make_shared<const command_row>(
                               command_row{seq, r.type, internal::string(row[1]), internal::time_us(row[2])})};
   }
 
+  /// Commands without keys of sessions that this store has submitted to before, in plain statements: numbered here, and
+  /// each session's last command sought from where it was known to be. Nothing, and nothing is stored, when it is not as
+  /// simple as that: then the function decides.
+  result<std::optional<std::vector<submit_receipt>>> submit_to_known(std::span<const command_request> batch) {
+    std::unordered_map<std::string_view, std::size_t> places;
+    std::vector<const std::string*> sessions;
+    std::vector<std::int64_t> known, counts;
+    std::vector<std::pair<std::size_t, std::int64_t>> numbers;  // of each command: its session's place, its own in it
+    for (const auto& r : batch) {
+      const auto [place, is_new] = places.try_emplace(r.session.str(), sessions.size());
+      if (is_new) {
+        const auto last = last_.find(r.session.str());
+        if (last == last_.end()) return std::nullopt;
+        sessions.push_back(&r.session.str());
+        known.push_back(last->second);
+        counts.push_back(0);
+      }
+      numbers.emplace_back(place->second, ++counts[place->second]);
+    }
+    std::string sql;
+    try {
+      const auto name = [](const std::string* s) -> const std::string& { return *s; };
+      call lock("submit_lock_many");
+      lock.array(sessions, name).append_to(sql);
+      call append("command_append");
+      append.array(sessions, name)
+          .array(known, [](std::int64_t seq) { return seq; })
+          .array(numbers, [](const auto& n) { return n.first + 1; })
+          .array(numbers, [](const auto& n) { return n.second; })
+          .array(batch, [](const command_request& r) -> const std::string& { return r.session.str(); })
+          .array(batch, [](const command_request& r) -> const std::string& { return r.type; })
+          .array(batch, [](const command_request& r) -> const std::string& { return r.data; });
+      sql += append.str();
+    } catch (...) {
+      return tl::make_unexpected(internal::current_error(internal::on_loss::nothing));
+    }
+    auto rows = link_.exec(sql, internal::on_loss::commit);
+    if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty()) return std::nullopt;
+    ROWCALL_ASSERT(static_cast<std::size_t>(rows->size()) == sessions.size());
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      known[i] = internal::number((*rows)[static_cast<pqxx::result_size_type>(i)][0]);
+      remember(*sessions[i], known[i] + counts[i]);
+    }
+    std::vector<submit_receipt> receipts(batch.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      receipts[i].kind = submit_receipt::outcome::stored;
+      receipts[i].seq = {known[numbers[i].first] + numbers[i].second};
+    }
+    return receipts;
+  }
+
+  void remember(const std::string& session, std::int64_t seq) {
+    if (last_.size() >= sessions_remembered_max) last_.clear();
+    last_[session] = seq;
+  }
+
+  static constexpr std::size_t sessions_remembered_max = 100'000;
+
   internal::link link_;
+  std::unordered_map<std::string, std::int64_t> last_;  ///< a session's last command, as far as this store knows
 };
 
 }  // namespace

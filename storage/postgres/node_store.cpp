@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <map>
 #include <unordered_map>
 
 #include "storage/postgres/internal/call.hpp"
@@ -26,6 +27,8 @@ constexpr std::size_t looked_at_max = 250'000;
 /// Commands after which the sweep's index is summed up.
 constexpr std::size_t summarize_rows = 100'000;
 constexpr int cleanup_sessions_max = 1'000;
+/// Looks in a row without its connection after which a node is dead, and how many on a new connection of one's own say nothing.
+constexpr int unconnected_looks_max = 2, looks_of_a_new_connection = 3;
 
 /// What the sweeps so far have learned, and the next one builds on.
 ///
@@ -53,8 +56,9 @@ struct sweep_memory {
 class node_store final : public engine::node_store {
  public:
   explicit node_store(store_config config)
-      : link_(std::move(config),
-              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "sweep_snapshot", "sweep_open",
+      : turn_idle_ms_(internal::idle_timeout(config).count()),
+        link_(std::move(config),
+              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "stuck_turn_end", "sweep_snapshot", "sweep_open",
                "sweep_probe", "sweep_mark", "sweep_summarize", "cleanup_chunk", "admission_put", "admission_judge"},
               // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
               "SET enable_bitmapscan = on; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
@@ -72,7 +76,11 @@ class node_store final : public engine::node_store {
                                            std::chrono::milliseconds dead_after) override {
     // Nothing depends on a heartbeat surviving a crash of the server.
     std::string sql = "SET LOCAL synchronous_commit = off;";
-    sql += call("node_beat").text(node).real(rates.turns_per_s).real(rates.commands_per_s).str();
+    const auto& t = rates.totals;
+    const auto count = [](std::int64_t n) { return n; };
+    sql += call("node_beat").text(node).real(rates.turns_per_s).real(rates.commands_per_s).number(t.turns).number(t.commands)
+               .number(t.updates).number(t.retries).number(t.dead_letters).number(t.lost_wakes)
+               .array(t.wait_counts, count).array(t.turn_counts, count).str();
     auto beat = link_.exec(sql);
     if (!beat) return tl::make_unexpected(beat.error());
     if (beat->empty()) return fail(errc::not_found, "the node " + node + " has not joined");
@@ -81,9 +89,10 @@ class node_store final : public engine::node_store {
                                         std::to_string(required) + ", this one knows " +
                                         std::to_string(migrator::newest()));
     if (auto held = hold(node); !held) return tl::make_unexpected(held.error());
-    auto rows = link_.exec(call("node_live").number(dead_after.count()).str());
+    auto rows = link_.exec(call("stuck_turn_end").number(dead_after.count()).number(turn_idle_ms_).str() + ";" +
+                           call("node_live").number(dead_after.count()).text(node).str());
     if (!rows) return tl::make_unexpected(rows.error());
-    return internal::nodes(*rows);
+    return without_the_dead(*rows);
   }
 
   result<void> leave(const std::string& node) override {
@@ -186,6 +195,28 @@ class node_store final : public engine::node_store {
       held_generation_ = link_.generation();
     }
     return {};
+  }
+
+  /// A killed node's connection is gone at once, and its advisory lock with it: there is no need to wait for `dead_after`.
+  /// A node that has lost its connection and makes another one must not be taken for dead: it has two looks' time for it, and
+  /// more when this node's own connection is new, as all are when PostgreSQL was restarted.
+  std::vector<node_info> without_the_dead(const pqxx::result& rows) {
+    if (std::exchange(looked_generation_, link_.generation()) != link_.generation()) looks_ = 0;
+    ++looks_;
+    std::map<std::string, int> unconnected;
+    std::vector<node_info> alive;
+    auto nodes = internal::nodes(rows);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (internal::text(rows[static_cast<pqxx::result::size_type>(i)][7]) == "f") {
+        const auto before = unconnected_looks_.find(nodes[i].node);
+        const int looks = before == unconnected_looks_.end() ? 1 : before->second + 1;
+        unconnected[nodes[i].node] = looks;
+        if (looks >= unconnected_looks_max && looks_ > looks_of_a_new_connection) continue;
+      }
+      alive.push_back(std::move(nodes[i]));
+    }
+    unconnected_looks_ = std::move(unconnected);
+    return alive;
   }
 
   /// True when it was complete, false when `found` ended it.
@@ -344,9 +375,13 @@ class node_store final : public engine::node_store {
     return oldest;
   }
 
+  const std::int64_t turn_idle_ms_;
   internal::link link_;
   std::string held_node_;
   std::uint64_t held_generation_ = 0;
+  std::uint64_t looked_generation_ = 0;
+  int looks_ = 0;  ///< at the live nodes, on this connection
+  std::map<std::string, int> unconnected_looks_;
   sweep_memory memory_;
   std::unordered_map<std::string, bool> looked_at_;  ///< by the scan of this sweep; whether anything was pending
   load_count load_;

@@ -11,7 +11,7 @@ constexpr std::int64_t ranked_commands_max = 20'000;
 
 class postgres_session_ranking final : public session_ranking {
  public:
-  explicit postgres_session_ranking(store_config config) : link_(std::move(config), {"session_busiest"}) {}
+  explicit postgres_session_ranking(store_config config) : link_(std::move(config), {"session_busiest"}, "SET enable_bitmapscan = on;") {}  // as in admin_store
 
   engine::result<std::vector<busy_session>> busiest(std::size_t limit) override {
     auto rows = link_.exec(

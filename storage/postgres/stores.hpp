@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/chat/ports.hpp"
+#include "engine/console.hpp"
 #include "engine/ports.hpp"
 
 /// The stores on PostgreSQL 15 or newer. Each holds one connection of its own, made on first use and made anew after
@@ -32,6 +33,8 @@ std::unique_ptr<engine::command_store> make_command_store(store_config config);
 std::unique_ptr<engine::update_store> make_update_store(store_config config);
 std::unique_ptr<engine::admin_store> make_admin_store(store_config config);
 std::unique_ptr<engine::chat::chat_store> make_chat_store(store_config config);
+/// Its transactions can not write.
+std::unique_ptr<engine::console_store> make_console_store(store_config config);
 
 /// A session that got commands lately.
 struct busy_session {

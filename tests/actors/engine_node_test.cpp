@@ -304,6 +304,65 @@ TEST_F(engine_node_test, lost_connections_before_and_after_commit_neither_lose_n
   EXPECT_GT(node->counters().turns_aborted, 0u);
 }
 
+/// Takes a wake's word for the command, and finds for good that it can not write what came of it.
+class refusing_store final : public engine::turn_store {
+ public:
+  refusing_store(std::unique_ptr<engine::turn_store> inner, engine::errc refusal, std::shared_ptr<std::atomic<int>> refused)
+      : inner_(std::move(inner)), refusal_(refusal), refused_(std::move(refused)) {}
+  engine::result<engine::turn_claim> claim(const engine::turn_request& r) override {
+    is_unverified_ = r.sessions.size() == 1 && r.sessions.front().expected && r.sessions.front().cursor;
+    if (!is_unverified_) return inner_->claim(r);
+    engine::turn_claim claim;
+    claim.sessions.push_back({engine::claim_status::claimed, {}, {*r.sessions.front().expected}});
+    claim.is_unverified = true;
+    return claim;
+  }
+  engine::result<engine::db_time> commit(std::span<const engine::session_writes> w) override {
+    if (!is_unverified_) return inner_->commit(w);
+    ++*refused_;
+    return engine::fail(refusal_, "on request");
+  }
+  void abandon() override {
+    if (!is_unverified_) inner_->abandon();
+  }
+
+ private:
+  std::unique_ptr<engine::turn_store> inner_;
+  const engine::errc refusal_;
+  std::shared_ptr<std::atomic<int>> refused_;
+  bool is_unverified_ = false;
+};
+
+TEST_F(engine_node_test, a_wake_whose_command_leads_to_what_can_not_be_written_is_served_as_the_log_says) {
+  for (const auto refusal : {engine::errc::invalid_argument, engine::errc::internal, engine::errc::fenced}) {
+    const auto session = id("flaky-" + std::to_string(static_cast<int>(refusal)));
+    auto c = config();
+    c.node = make_node_name();
+    c.sweep_interval = 1h;  // the wake alone
+    auto refused = std::make_shared<std::atomic<int>>(0);
+    auto node = make(c, [&, refused] {
+      return std::make_unique<refusing_store>(storage::memory::make_turn_store(db, c.node), refusal, refused);
+    });
+    node->start();
+    ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+    submit(session, "add", R"({"n":1})");
+    ASSERT_TRUE(answered(session, 1));
+    submit(session, "add", R"({"n":2})", false);
+    engine::wake lie{session, {2}};
+    lie.command = std::make_shared<const engine::command_row>(
+        engine::command_row{{2}, "add", R"({"n":99})", engine::db_time::min()});
+    // The directory hears of the first turn's end a moment after its update is there: only then a wake is believed.
+    ASSERT_TRUE(eventually(5s, [&] { return node->counters().turns_open == 0; }));
+    bus->publish(std::span{&lie, 1});
+    ASSERT_TRUE(answered(session, 2));
+    EXPECT_EQ(log_of(session).back().data, "{\"sum\":3}");
+    EXPECT_EQ(*refused, 1);
+    EXPECT_EQ(node->counters().wakes_mistaken, 1u);
+    EXPECT_EQ(node->counters().turns_aborted, 0u);
+    ASSERT_TRUE(node->stop(5s));
+  }
+}
+
 TEST_F(engine_node_test, an_update_is_published_only_when_it_is_in_the_log) {
   auto node = started(config());
   std::atomic<int> heard = 0, missing = 0;

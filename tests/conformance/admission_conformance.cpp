@@ -34,6 +34,12 @@ TEST_P(admission_conformance, a_session_beyond_its_bound_is_busy_and_the_others_
   EXPECT_GT(alone.retry_after.count(), 0);
   EXPECT_EQ(submit(request(id("echo-b"))).kind, outcome::stored);
   EXPECT_EQ(submit(request(id("echo-b"))).kind, outcome::stored);
+
+  auto both = batch_of(id("echo-a"), 10);
+  both.push_back(request(id("echo-b")));
+  const auto later = must(commands_->submit(both));
+  EXPECT_EQ(count_of(later, outcome::busy), 10) << "the whole batch is of sessions that were submitted to before";
+  EXPECT_EQ(later.back().seq.value, 3);
 }
 
 TEST_P(admission_conformance, a_session_that_has_drained_is_let_in_at_once) {
@@ -82,6 +88,7 @@ TEST_P(admission_conformance, beyond_the_bound_on_all_everybody_is_busy_until_a_
   EXPECT_EQ(refused.kind, outcome::busy);
   EXPECT_GT(refused.retry_after.count(), 0);
   EXPECT_EQ(submit(request(id("echo-new"))).kind, outcome::busy);
+  EXPECT_EQ(count_of(must(commands_->submit(batch_of(id("echo-0"), 3))), outcome::busy), 3);
   EXPECT_EQ(submit(request(id("nobody-serves-this"))).kind, outcome::unknown_kind);
 
   const auto store = turns("n1");

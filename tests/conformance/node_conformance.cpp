@@ -64,6 +64,21 @@ TEST_P(node_conformance, a_node_that_left_is_not_alive) {
   EXPECT_EQ(names(must(a->heartbeat("n1", {}, std::chrono::minutes{1}))), std::vector<std::string>{"n1"});
 }
 
+TEST_P(node_conformance, a_node_whose_connection_ended_is_not_alive_long_before_its_heartbeat_is_old) {
+  const auto a = backend_->nodes();
+  auto b = backend_->nodes();
+  must(a->join("n1", {"echo"}));
+  must(b->join("n2", {"echo"}));
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(names(must(a->heartbeat("n1", {}, std::chrono::minutes{1}))), (std::vector<std::string>{"n1", "n2"}));
+  b.reset();
+  EXPECT_TRUE(eventually(
+      [&] { return names(must(a->heartbeat("n1", {}, std::chrono::minutes{1}))) == std::vector<std::string>{"n1"}; }));
+  b = backend_->nodes();
+  must(b->join("n2", {"echo"}));
+  EXPECT_EQ(names(must(a->heartbeat("n1", {}, std::chrono::minutes{1}))), (std::vector<std::string>{"n1", "n2"}));
+}
+
 TEST_P(node_conformance, a_sweep_finds_exactly_the_sessions_with_pending_commands) {
   const auto store = turns("n1");
   EXPECT_TRUE(swept(*nodes_).empty());

@@ -51,6 +51,31 @@ TEST_P(submit_conformance, the_next_batch_goes_on_where_the_log_ended) {
   EXPECT_EQ(submit(id("echo-b")).value, 1);
 }
 
+TEST_P(submit_conformance, batches_go_on_where_others_have_left_the_log) {
+  const auto other = backend_->commands();
+  std::vector<command_request> batch;
+  for (int i = 0; i < 60; ++i) batch.push_back(request(id("echo-" + std::to_string(i % 7 % 3)), numbered(i)));
+  std::map<session_id, std::int64_t> counts;
+  for (int round = 0; round < 4; ++round)
+    for (auto* store : {commands_.get(), other.get()}) {
+      const auto receipts = must(store->submit(batch));
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        EXPECT_EQ(receipts[i].kind, outcome::stored);
+        EXPECT_EQ(receipts[i].seq.value, ++counts[batch[i].session]);
+      }
+    }
+  for (const auto& [session, count] : counts) {
+    const auto stored = pending_of(session);
+    ASSERT_EQ(static_cast<std::int64_t>(stored.size()), count);
+    std::size_t at = 0;
+    while (at < stored.size())
+      for (const auto& c : batch)
+        if (c.session == session) {
+          EXPECT_SAME_JSON(stored.at(at++).data, c.data);
+        }
+  }
+}
+
 TEST_P(submit_conformance, the_log_goes_on_after_everything_was_processed) {
   const auto store = turns("n1");
   submit(id("echo-a"), 3);

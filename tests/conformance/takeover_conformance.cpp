@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "engine/module.hpp"
+#include "engine/session.hpp"
 #include "tests/conformance/store_backend.hpp"
 
 namespace rowcall::conformance {
@@ -192,6 +194,92 @@ TEST_P(takeover_conformance, care_outlives_a_takeover_that_was_rolled_back) {
     EXPECT_EQ(must(b->claim(ask_all({ask(id("echo-a"))}))).sessions[0].image->careful_until.value, 2);
     b->abandon();
   }
+}
+
+/// Nodes that do not agree on whose a shard is, all of them alive: each takes it from the other before the command that the
+/// other has recorded an attempt for is tried.
+TEST_P(takeover_conformance, a_fight_between_live_nodes_uses_up_no_attempts_and_a_death_does) {
+  submit(id("echo-a"));
+  {
+    const auto died = backend_->nodes();
+    must(died->join("n0", {"echo"}));
+    const auto turn = turns("n0");
+    must(turn->claim(ask_all({ask(id("echo-a"))})));
+    must(turn->commit({}));
+  }
+  const auto one = backend_->nodes();
+  auto two = backend_->nodes();
+  must(one->join("n1", {"echo"}));
+  must(two->join("n2", {"echo"}));
+
+  const auto modules = standard_modules();
+  json::parser parser;
+  // One turn of a node that has the shard for the moment, decided as its actor would.
+  const auto attempt = [&](const std::string& node) {
+    auto config = std::make_shared<session_config>();
+    config->node = node;
+    config->retry = {3, std::chrono::milliseconds{1}, std::chrono::milliseconds{1}};
+    session actor{id("echo-a"), *modules.find("echo"), config};
+    const auto store = turns(node);
+    const auto claim = must(store->claim(ask_all({ask(id("echo-a"))})));
+    const auto& c = claim.sessions.at(0);
+    must(actor.load(c.image.value(), parser));
+    auto out = actor.decide(c.image->cursor, c.commands, parser, {}, true);
+    must(store->commit({&out.writes, 1}));
+    backend_->pass(std::chrono::milliseconds{3});
+  };
+  const auto attempts = [&] {
+    const auto store = turns("looker");
+    const auto claim = must(store->claim(ask_all({ask(id("echo-a"))})));
+    store->abandon();
+    return claim.sessions.at(0).image.value().retry.value().attempts;
+  };
+  ASSERT_TRUE(eventually([&] {  // n0's end is known
+    const auto store = turns("looker");
+    const auto claim = must(store->claim(ask_all({ask(id("echo-a"))})));
+    store->abandon();
+    return claim.sessions.at(0).image.value().careful_until.value == 1;
+  }));
+  for (int round = 0; round < 10; ++round) {
+    attempt("n1");
+    attempt("n2");
+    ASSERT_EQ(attempts(), 1);
+  }
+  two.reset();  // dies, with the attempt recorded
+  EXPECT_TRUE(eventually([&] {
+    attempt("n1");  // n1's own, that it has not made
+    must(one->heartbeat("n1", {}, std::chrono::minutes{1}));
+    return !log_of(id("echo-a")).empty();
+  }));
+  EXPECT_EQ(log_of(id("echo-a")).size(), 1u);
+  EXPECT_EQ(log_of(id("echo-a")).front().type, "echo");
+  EXPECT_TRUE(must(admin_->dead_letters(10, true)).empty());
+}
+
+TEST_P(takeover_conformance, an_attempt_of_a_node_that_died_counts) {
+  submit(id("echo-a"));
+  auto other = backend_->nodes();
+  must(other->join("n2", {"echo"}));
+  const auto put = [&](const std::string& node, int attempts) {
+    const auto store = turns(node);
+    must(store->claim(ask_all({ask(id("echo-a"))})));
+    session_writes w{id("echo-a"), {}, {}};
+    w.retry = session_writes::retry_change::put;
+    w.retry_put = retry_row{{1}, attempts, "", node, std::chrono::milliseconds{0}};
+    must(store->commit({&w, 1}));
+    const auto claim = must(store->claim(ask_all({ask(id("echo-a"))})));
+    store->abandon();
+    return claim.sessions.at(0).image.value().retry.value().attempts;
+  };
+  EXPECT_EQ(put("n2", 1), 1);
+  EXPECT_EQ(put("n1", 2), 1) << "n2 lives";
+  EXPECT_EQ(put("n2", 2), 2) << "n1 never lived";
+  other.reset();
+  EXPECT_TRUE(eventually([&] {
+    if (put("n1", 3) == 3) return true;
+    put("n2", 2);
+    return false;
+  }));
 }
 
 }  // namespace rowcall::conformance

@@ -291,5 +291,35 @@ TEST_F(clients_e2e_test, it_goes_on_from_the_snapshot_when_retention_removed_wha
   for (std::size_t i = 1; i < seen.size(); ++i) EXPECT_EQ(seen[i].seq, seen[i - 1].seq + 1);
 }
 
+TEST_F(clients_e2e_test, after_a_restore_it_begins_anew_with_what_the_database_holds) {
+  const auto log = [](const std::string& text, int count) {
+    return "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) SELECT 'echo-a', n, n, 'echo', "
+           "jsonb_build_object('text', '" +
+           text + "') FROM generate_series(1, " + std::to_string(count) + ") n;";
+  };
+  d.sql(log("old", 5));
+  auto follower = start({"follow", "echo-a"}, folder + "/seen");
+  auto has = [&](std::size_t count) { return lines_of(folder + "/seen").size() >= count; };
+  ASSERT_TRUE(eventually(20s, [&] { return has(5); }));
+  // Older than what was seen, then longer than that again: only the incarnation tells.
+  d.sql("BEGIN; DELETE FROM rowcall.update_log;" + log("other", 7) + "SELECT rowcall.mark_restored(); COMMIT");
+  ASSERT_TRUE(eventually(20s, [&] { return has(5 + 1 + 7); }));
+  d.sql(
+      "BEGIN; INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state) VALUES ('echo-a', 6, 6, "
+      "'{\"name\":\"kept\"}');"
+      "SELECT rowcall.mark_restored(); COMMIT");
+  ASSERT_TRUE(eventually(20s, [&] { return has(5 + 1 + 7 + 1 + 1); }));
+  const auto seen = lines_of(folder + "/seen");
+  ASSERT_EQ(seen.size(), 15u);
+  EXPECT_TRUE(seen[5].gone);
+  EXPECT_EQ(seen[5].seq, 0) << "there is no snapshot: from the beginning";
+  for (std::int64_t i = 1; i <= 7; ++i)
+    EXPECT_EQ(seen[static_cast<std::size_t>(5 + i)], (printed{i, i, "echo", "other"}));
+  EXPECT_TRUE(seen[13].gone);
+  EXPECT_EQ(seen[13].seq, 6);
+  EXPECT_EQ(seen[13].text, "kept");
+  EXPECT_EQ(seen[14], (printed{7, 7, "echo", "other"}));
+}
+
 }  // namespace
 }  // namespace rowcall::e2e

@@ -158,12 +158,16 @@ class openapi(unittest.TestCase):
     def setUpClass(cls):
         cls.world = World(gateway_arguments=["--commands-per-s", "100000", "--reads-per-s", "100000"])
         cls.client = cls.world.client("ann")
+        cls.operator = Client(cls.world.address, token_of("ops", operator=True))
         cls.document = Document(cls.client.get("/openapi.json").body)
         cls.client.submit("user-ann", "select_chat", {"chat_id": "chat-x"})
 
     @classmethod
     def tearDownClass(cls):
         cls.world.close()
+
+    def client_for(self, path):
+        return self.operator if path.startswith("/v1/operator/") else self.client
 
     def fill(self, path, session="user-ann"):
         return path.replace("{session}", urllib.parse.quote(session, safe=""))
@@ -181,21 +185,28 @@ class openapi(unittest.TestCase):
                 self.assertEqual(self.client.request(method, self.fill(path)).status, 405, (path, method))
 
     def test_good_requests_get_what_the_document_says(self):
-        operator = Client(self.world.address, token_of("ops", operator=True))
+        self.world.sql("INSERT INTO rowcall.dead_letters (session_id, command_seq, attempts, type, error, data)"
+                       " SELECT 'user-ann', n, 3, 'select_chat', 'broken', '{}' FROM generate_series(91, 96) n")
+        letter = lambda n: {"letters": [{"session": "user-ann", "command_seq": n}]}
+        by_filter = {"filter": {"session": "user-ann", "error": "roke"}, "from": "9000000000000000:user-ann:1"}
         bodies = {
+            "redriveDeadLetters": [letter(91), letter(77), by_filter],
+            "dropDeadLetters": [letter(92), by_filter],
             "submitCommands": [{"type": "select_chat", "data": {"chat_id": "chat-y"}}, [{"type": "select_chat"}, {"type": "x"}]],
             "sendSignal": [{"type": "typing", "data": {"on": True}}],
             "developmentLogin": [{"name": "someone"}],
         }
-        queries = {"submitCommands": ["", "?wait=10s"], "getUpdates": ["", "?after=0&limit=1", "?before=end", "?limit=5000"], "getChats": ["", "?limit=3"]}
+        queries = {"submitCommands": ["", "?wait=10s"], "getUpdates": ["", "?after=0&limit=1", "?before=end", "?limit=5000"], "getChats": ["", "?limit=3"],
+                   "getOverview": ["", "?after=1"], "getRanks": ["", "?order=stuck&limit=3", "?order=hottest"], "getOperatorLog": ["", "?after=0&limit=1", "?before=2"],
+                   "getOperatorState": ["", "?seq=1", "?seq=0"], "getRetries": ["", "?session=user&after=user-a"],
+                   "getDeadLetters": ["", "?resolved=true&limit=2", "?session=user&type=select_chat&error=broken"], "getDeadLetter": ["?session=user-ann&command_seq=91"]}
         for path, method, operation in self.document.operations():
             name = operation["operationId"]
             if name == "stream":
                 continue  # never ends; see api_test.py
             for query in queries.get(name, [""]):
                 for body in bodies.get(name, [None]):
-                    client = operator if name == "getStatus" else self.client
-                    answer = client.request(method, self.fill(path) + query, body=body)
+                    answer = self.client_for(path).request(method, self.fill(path) + query, body=body)
                     self.assertLess(answer.status, 300, (name, answer.body))
                     self.document.check_answer(operation, answer)
 
@@ -235,7 +246,7 @@ class openapi(unittest.TestCase):
                     body = {"type": "typing"} if method == "POST" else None
                     if parameter["in"] == "header" and re.fullmatch(r"\d{1,18}", value.strip()):
                         continue  # white space around a field's value does not count
-                    answer = self.client.request(method, target, body=body, headers=headers)
+                    answer = self.client_for(path).request(method, target, body=body, headers=headers)
                     with self.subTest(operation=operation["operationId"], parameter=parameter["name"], value=value[:60]):
                         self.assertIn(answer.status, (400, 404, 422), answer.body[:200])
                         self.document.check_answer(operation, answer)
@@ -253,13 +264,13 @@ class openapi(unittest.TestCase):
                 if operation["operationId"] == "developmentLogin" and count % 7:
                     count += 1
                     continue  # logins have a rate of their own
-                answer = self.client.request(method, self.fill(path), body=json.dumps(value), headers={"Content-Type": "application/json"})
+                answer = self.client_for(path).request(method, self.fill(path), body=json.dumps(value), headers={"Content-Type": "application/json"})
                 with self.subTest(operation=operation["operationId"], value=json.dumps(value)[:80]):
                     self.assertIn(answer.status, (400, 413, 422), answer.body[:200])
                     self.document.check_answer(operation, answer)
                 count += 1
             for text in ("", "{", "[1,", "\ufeff{}", "{} {}", "nul", '{"type": "x" "data": {}}', "\x00"):
-                answer = self.client.request(method, self.fill(path), body=text.encode(), headers={"Content-Type": "application/json"})
+                answer = self.client_for(path).request(method, self.fill(path), body=text.encode(), headers={"Content-Type": "application/json"})
                 self.assertEqual(answer.status, 400, text)
                 self.document.check_answer(operation, answer)
                 count += 1

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/e2e/deployment.hpp"
 #include "tests/support/eventually.hpp"
@@ -170,6 +171,80 @@ TEST_F(restore_e2e_test, a_copy_of_the_files_comes_back_and_the_log_ends_before_
   ASSERT_EQ(e2e::run_rowcall(d, {"restored"}).exit_code, 0);
   EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-a") == from_to(1, 5) && ui.anew("echo-a") == 1; }))
       << testing::PrintToString(ui.shown("echo-a"));
+}
+
+/// The way back that docs/operations.md recommends: an older base backup, and the archived WAL up to a moment after it.
+struct point_in_time_e2e_test : restore_e2e_test {
+  const std::string archive = folder + "/archive";
+  support::private_postgres archived{{.settings = {"archive_mode = on", "wal_level = replica", "full_page_writes = on",
+                                                   "archive_command = 'cp %p " + archive + "/%f'"}}};
+
+  point_in_time_e2e_test() {
+    // The server is another user than the test when that is root. Until the folder is there, archiving is tried again.
+    std::filesystem::create_directory(archive);
+    std::filesystem::permissions(archive, std::filesystem::perms::all);
+    support::query(archived.url(), "CREATE DATABASE shop");
+    d.database_url = archived.url("shop");
+    support::migrate(d.database_url);
+  }
+};
+
+TEST_F(point_in_time_e2e_test, an_older_base_backup_is_brought_forward_to_a_moment_between_what_was_seen) {
+  auto bus = d.connect();
+  auto submitter = e2e::make_submitter(d, *bus);
+  const auto serve = [&](const std::string& session, int count) {
+    engine_process engine(d);
+    engine.wait_ready();
+    submit(*submitter, session, count);
+    ASSERT_TRUE(e2e::drained(d));
+    stop(engine);
+  };
+  serve("echo-a", 5);
+  run({bin + "/pg_basebackup", "-D", folder + "/base", "-d", archived.url(), "-X", "stream", "--no-sync", "-c",
+       "fast"});
+  serve("echo-a", 5);
+  submit(*submitter, "echo-p", 3);  // acknowledged, and pending at that moment
+  d.sql("SELECT pg_create_restore_point('noon')");
+
+  screen ui(d, *bus);
+  for (const auto* s : {"echo-a", "echo-p", "echo-late"}) ui.follower().follow(id(s), {0});
+  serve("echo-a", 5);
+  serve("echo-late", 2);
+  ASSERT_TRUE(eventually(20s, [&] {
+    return ui.shown("echo-a") == from_to(1, 15) && ui.shown("echo-p") == from_to(1, 3) &&
+           ui.shown("echo-late") == from_to(1, 2);
+  }));
+  const auto segment = d.value("SELECT pg_walfile_name(pg_switch_wal())");
+  ASSERT_TRUE(eventually(20s, [&] {
+    return d.value("SELECT coalesce(last_archived_wal, '') >= '" + segment + "' FROM pg_stat_archiver") == "t";
+  }));
+
+  archived.stop();
+  std::ofstream(folder + "/base/postgresql.auto.conf", std::ios::app)
+      << "restore_command = 'cp " << archive
+      << "/%f %p'\nrecovery_target_name = 'noon'\nrecovery_target_action = 'promote'\n";
+  std::ofstream(folder + "/base/recovery.signal");
+  archived.replace_data(folder + "/base");
+  archived.start();
+  ASSERT_TRUE(eventually(20s, [&] {
+    return support::query(archived.url(), "SELECT pg_is_in_recovery()").at(0).at(0) == "f";
+  })) << archived.log();
+  ASSERT_EQ(d.value("SELECT max(seq) FROM rowcall.update_log WHERE session_id = 'echo-a'"), "10")
+      << "neither what the base backup held nor all that was archived";
+  const auto restored = e2e::run_rowcall(d, {"restored"});
+  ASSERT_EQ(restored.exit_code, 0) << restored.output;
+
+  engine_process engine(d);
+  engine.wait_ready();
+  ASSERT_TRUE(e2e::drained(d)) << engine.log();  // what was pending at noon, served a second time and for good
+  auto next = e2e::make_submitter(d, *bus);
+  submit(*next, "echo-a", 2);
+  EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-a") == from_to(1, 12) && ui.anew("echo-a") == 1; }))
+      << testing::PrintToString(ui.shown("echo-a"));
+  EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-p") == from_to(1, 3) && ui.anew("echo-p") == 1; }));
+  EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-late").empty() && ui.anew("echo-late") == 1; }))
+      << "it never happened";
+  e2e::expect_every_command_answered_once(d, 10 + 3 + 2);
 }
 
 TEST_F(restore_e2e_test, an_engine_that_lived_through_it_ends_and_one_that_runs_keeps_it_from_being_declared) {

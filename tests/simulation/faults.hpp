@@ -22,6 +22,10 @@ class fate {
   /// The caller waits for the network: others run meanwhile, and may end or stop the caller's node.
   virtual void pause(const std::string& node) = 0;
   virtual void note(std::string line) = 0;
+  /// A call of a store. False when the run has made far too many: something goes round in circles, and the run ends.
+  virtual bool spend() = 0;
+  /// A turn has begun that takes a wake's word for its command.
+  virtual void trusts() = 0;
   virtual deliberate_bug bug() const = 0;
   /// The server goes on with a COMMIT whose client it has lost: it holds the turn's locks until then.
   virtual void commit_later(std::unique_ptr<engine::turn_store> connection, std::vector<engine::session_writes> writes) = 0;

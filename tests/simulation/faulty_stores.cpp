@@ -44,7 +44,10 @@ void faulty_turn_store::see(const storage::memory::database_dump& snapshot, cons
     if (c.status != engine::claim_status::claimed) continue;
     const auto s = std::find_if(snapshot.sessions.begin(), snapshot.sessions.end(),
                                 [&](const auto& d) { return d.session == request.sessions[i].session; });
-    if (s == snapshot.sessions.end()) continue;
+    if (s == snapshot.sessions.end()) {
+      c.commands.clear();
+      continue;
+    }
     auto cursor = c.image ? engine::session_cursor{} : request.sessions[i].cursor.value_or(engine::session_cursor{});
     if (c.image) {
       if (!s->updates.empty()) cursor = {s->updates.back().seq, s->updates.back().command};
@@ -61,7 +64,7 @@ void faulty_turn_store::see(const storage::memory::database_dump& snapshot, cons
 }
 
 engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_request& request) {
-  if (!inner_) return lost();
+  if (!fate_.spend() || !inner_) return lost();
   fate_.pause(node_);
   if (!inner_ || fate_.strikes(0.03, "connection lost in claim", node_)) return lost();
   if (fate_.strikes(0.01, "claim failed for good", node_)) return lost(errc::internal);
@@ -74,7 +77,12 @@ engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_r
   }
   auto claimed = claim_granted(request);
   if (!claimed) return claimed;
-  if (snapshot) see(*snapshot, request, *claimed);
+  trusting_.reset();
+  if (claimed->is_unverified) {
+    fate_.trusts();
+    trusting_ = request;
+  }
+  if (snapshot && !claimed->is_unverified) see(*snapshot, request, *claimed);
   if (fate_.bug() == deliberate_bug::no_lock) serve_unlocked(request, *claimed);
   if (fate_.bug() == deliberate_bug::reversed_fetch)
     for (auto& c : claimed->sessions)
@@ -95,18 +103,26 @@ engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_r
       text += c.status == engine::claim_status::skipped ? "skipped" : "not_reached";
     if (c.image) text += "(image)";
   }
+  if (claimed->is_unverified) text += " by the wake's word";
   if (!claimed->taken_over.empty()) text += ", takes over " + std::to_string(claimed->taken_over.size()) + " shards";
   fate_.note(std::move(text));
   return claimed;
 }
 
+void faulty_turn_store::believe() {
+  inner_->abandon();
+  trusting_->sessions.front().expected.reset();
+  static_cast<void>(inner_->claim(*trusting_));
+}
+
 engine::result<engine::db_time> faulty_turn_store::commit(std::span<const engine::session_writes> writes) {
+  if (!fate_.spend()) return lost();
   fate_.pause(node_);
   if (!inner_) return lost();
   if (fate_.bug() == deliberate_bug::publish_before_commit) publish_(writes);
   if (fate_.strikes(0.04, "connection lost before COMMIT", node_)) return lost();
   if (fate_.strikes(0.02, "in doubt, not committed", node_)) return lost(errc::commit_in_doubt);
-  if (!writes.empty() && fate_.strikes(0.03, "connection lost in COMMIT, which goes on", node_)) {
+  if (!writes.empty() && fate_.strikes(0.06, "connection lost in COMMIT, which goes on", node_)) {
     fate_.commit_later(std::exchange(inner_, connect_()), {writes.begin(), writes.end()});
     return engine::fail(errc::commit_in_doubt, "simulated");
   }
@@ -122,6 +138,7 @@ engine::result<engine::db_time> faulty_turn_store::commit(std::span<const engine
       if (!w.sends.empty()) w.sends.pop_back();
     writes = altered;
   }
+  if (fate_.bug() == deliberate_bug::believed_wake && trusting_) believe();
   auto done = inner_->commit(writes);
   std::string text = node_ + (done ? " commits" : " could not commit (" + std::string(to_string(done.error().code)) + ")");
   for (const auto& w : writes)

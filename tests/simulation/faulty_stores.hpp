@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ class faulty_turn_store final : public engine::turn_store {
   engine::result<engine::turn_claim> claim_granted(const engine::turn_request& request);
   void serve_unlocked(const engine::turn_request& request, engine::turn_claim& claim);
 
+  /// deliberate_bug::believed_wake: opens a turn in which nothing is compared.
+  void believe();
   /// deliberate_bug::folded_claim: what the claim's statement sees, whose snapshot is older than its locks.
   static void see(const storage::memory::database_dump& snapshot, const engine::turn_request& request,
                   engine::turn_claim& claim);
@@ -47,13 +50,15 @@ class faulty_turn_store final : public engine::turn_store {
   fate& fate_;
   std::string node_;
   publisher publish_;
+  std::optional<engine::turn_request> trusting_;  ///< the open turn's, when it took a wake's word
 };
 
 class faulty_node_store final : public engine::node_store {
  public:
   faulty_node_store(std::unique_ptr<engine::node_store> inner, fate& f, std::string node)
       : inner_(std::move(inner)), fate_(f), node_(std::move(node)) {}
-  void cut() { inner_.reset(); }
+  /// See faulty_turn_store.
+  std::unique_ptr<engine::node_store> cut() { return std::move(inner_); }
 
   engine::result<void> join(const std::string& node, const std::vector<std::string>& kinds) override;
   engine::result<std::vector<engine::node_info>> heartbeat(const std::string& node, const engine::node_rates& rates,

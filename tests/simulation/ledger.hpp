@@ -11,6 +11,9 @@
 
 namespace rowcall::simulation {
 
+/// Of every node's retry policy.
+constexpr int attempts_max = 10;
+
 /// A module whose every update tells the whole fold: whoever decides on a stale state is seen in the log.
 ///
 ///   add {"n"}           added {"n","count","sum"}
@@ -18,6 +21,7 @@ namespace rowcall::simulation {
 ///   forward {"n","to"}  sent {"n"}, and an add of n + 1,000,000 to the session `to`
 ///   refuse {"n"}        command_rejected
 ///   spoil {"n"}         throws, always
+///   die {"n"}           ends the process that decides on it, always
 struct ledger {
   static constexpr std::string_view kind = "ledger";
   static constexpr std::int64_t forwarded = 1'000'000;
@@ -26,6 +30,7 @@ struct ledger {
   };
   /// Whether the module has a bad moment: the simulation's choice.
   static inline thread_local std::function<bool()> stumbles;
+  static inline thread_local std::function<void()> dies;
 
   static std::string added(std::int64_t n, std::int64_t count, std::int64_t sum) {
     return "{\"n\":" + std::to_string(n) + ",\"count\":" + std::to_string(count) + ",\"sum\":" + std::to_string(sum) + "}";
@@ -35,6 +40,7 @@ struct ledger {
   static engine::decision decide(const state& s, const engine::command& c) {
     const auto n = engine::json::int_at(c.data, "n").value_or(0);
     if (c.type == "spoil") throw std::runtime_error("spoiled");
+    if (c.type == "die" && dies) dies();  // whatever is decided behind it, nobody hears of it
     if (stumbles && stumbles()) throw std::runtime_error("stumbled");
     if (c.type == "refuse") return engine::decision::reject("told to");
     engine::decision d;
@@ -62,7 +68,8 @@ struct ledger {
 };
 
 /// The log a session must have: each command's updates by the module's own definition, folded from the beginning.
-/// A command that failed for good is taken as it stands. Returns what is wrong.
-std::vector<std::string> compare_with_model(const storage::memory::session_dump& session);
+/// A command that failed for good is taken as it stands. `attempts_cut_short`: how often a shard changed its owner, the most
+/// attempts that may have begun and not ended. Returns what is wrong.
+std::vector<std::string> compare_with_model(const storage::memory::session_dump& session, std::uint64_t attempts_cut_short);
 
 }  // namespace rowcall::simulation

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// The real actors of several nodes on one in-memory database, under a scheduler, a clock and a network whose every
@@ -23,6 +25,7 @@ enum class deliberate_bug {
   no_sweep,                ///< nobody looks for lost wakes
   cursor_off_by_one,       ///< a follower pages from one too far
   trusting_follower,       ///< a follower takes a notice without looking at its first seq
+  believed_wake,           ///< what was decided on a wake's word is committed without a look at the log
 };
 std::string to_string(deliberate_bug bug);
 
@@ -30,6 +33,7 @@ struct options {
   std::uint64_t seed = 1;
   deliberate_bug bug = deliberate_bug::none;
   bool keeps_trace = false;  ///< the trace is always hashed; kept as text only on demand
+  std::set<std::string_view> broken;  ///< lines of broken_lines.txt; without effect on the engine as it is
 };
 
 struct report {
@@ -37,12 +41,19 @@ struct report {
   std::string trace;
   std::uint64_t trace_hash = 0;
   std::uint64_t steps = 0, faults = 0, commands = 0, turns = 0, turns_aborted = 0, takeovers = 0, lost_wakes_found = 0;
+  std::uint64_t turns_trusting = 0;   ///< that took a wake's word for their command
+  std::uint64_t wakes_mistaken = 0;   ///< whose word was wrong
+  std::uint64_t deaths_by_command = 0;
 };
 
 /// One run, whole: nodes, clients, faults, quiet, judgement. The same options give the same report.
 ///
 /// A seed divisible by 4 gives a calm run: one node, a bus that delays and reorders but loses nothing, no faults, and no
-/// sweep: there all work must be done by wakes alone.
+/// sweep: there all work must be done by wakes alone. In some others a few commands end each process that tries them.
 report simulate(const options& o);
+
+/// The same; whatever ends the process in the middle of it, and a run that goes round in circles (which ends the process as
+/// well), is told with its seed.
+report simulate_watched(const options& o);
 
 }  // namespace rowcall::simulation

@@ -1,9 +1,7 @@
 #include "tests/simulation/simulation.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -13,30 +11,13 @@
 namespace rowcall::simulation {
 namespace {
 
-/// Named by whatever ends the process in the middle of a run.
-char running_text[64] = "simulation: no seed\n";
-
-void tell_seed(int) {
-  if (write(STDERR_FILENO, running_text, std::char_traits<char>::length(running_text)) < 0) _exit(3);
-}
-
-report run(const options& o) {
-  std::snprintf(running_text, sizeof running_text, "simulation: died in seed %llu\n", static_cast<unsigned long long>(o.seed));
-  std::signal(SIGABRT, tell_seed);
-  std::signal(SIGSEGV, [](int s) {
-    tell_seed(s);
-    _exit(139);
-  });
-  return simulate(o);
-}
-
 /// Adds a failure with the seed, what is wrong, and the end of the trace.
 void expect_kept(std::uint64_t seed) {
-  const auto r = run({seed});
+  const auto r = simulate_watched({seed});
   if (r.violations.empty()) return;
   std::string text;
   for (std::size_t i = 0; i < std::min<std::size_t>(r.violations.size(), 10); ++i) text += r.violations[i] + '\n';
-  const auto trace = run({seed, deliberate_bug::none, true}).trace;
+  const auto trace = simulate_watched({seed, deliberate_bug::none, true}).trace;
   constexpr std::size_t shown_bytes = 6'000;
   ADD_FAILURE() << "SEED " << seed << " (replay: simulation_tests --first " << seed << " --seeds 1 --trace)\n"
                 << text << "...\n"
@@ -51,10 +32,10 @@ void expect_range_kept(std::uint64_t first, std::uint64_t count) {
   for (auto seed = first; seed < first + count && !testing::Test::HasFailure(); ++seed) expect_kept(seed);
 }
 
-constexpr std::uint64_t seeds_per_test = 150;
+constexpr std::uint64_t seeds_per_test = 1'000;
 class seeds : public testing::TestWithParam<std::uint64_t> {};
 TEST_P(seeds, keep_the_promise) { expect_range_kept(1 + GetParam() * seeds_per_test, seeds_per_test); }
-INSTANTIATE_TEST_SUITE_P(simulation, seeds, testing::Range<std::uint64_t>(0, 6));
+INSTANTIATE_TEST_SUITE_P(simulation, seeds, testing::Range<std::uint64_t>(0, 8));
 
 TEST(simulation, kept_seeds_keep_the_promise) {
   std::ifstream file(ROWCALL_SIMULATION_DIR "/kept_seeds.txt");
@@ -71,31 +52,34 @@ TEST(simulation, kept_seeds_keep_the_promise) {
 TEST(simulation, seeds_asked_for_keep_the_promise) {
   if (prints_trace)
     for (auto seed = first_seed; seed < first_seed + seed_count; ++seed)
-      std::cout << run({seed, deliberate_bug::none, true}).trace;
+      std::cout << simulate_watched({seed, deliberate_bug::none, true}).trace;
   expect_range_kept(first_seed, seed_count);
 }
 
 TEST(simulation, a_seed_gives_the_same_trace_again) {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
-    const auto first = run({seed, deliberate_bug::none, true});
-    const auto second = run({seed, deliberate_bug::none, true});
+    const auto first = simulate_watched({seed, deliberate_bug::none, true});
+    const auto second = simulate_watched({seed, deliberate_bug::none, true});
     ASSERT_FALSE(first.trace.empty());
     EXPECT_EQ(first.trace_hash, second.trace_hash);
     EXPECT_TRUE(first.trace == second.trace) << "seed " << seed;
   }
-  EXPECT_NE(run({1}).trace_hash, run({2}).trace_hash);
+  EXPECT_NE(simulate_watched({1}).trace_hash, simulate_watched({2}).trace_hash);
 }
 
 TEST(simulation, the_seeds_reach_what_they_are_meant_to_reach) {
   report sum;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-    const auto r = run({seed});
+    const auto r = simulate_watched({seed});
     sum.faults += r.faults;
     sum.commands += r.commands;
     sum.turns += r.turns;
     sum.turns_aborted += r.turns_aborted;
     sum.takeovers += r.takeovers;
     sum.lost_wakes_found += r.lost_wakes_found;
+    sum.turns_trusting += r.turns_trusting;
+    sum.wakes_mistaken += r.wakes_mistaken;
+    sum.deaths_by_command += r.deaths_by_command;
     sum.steps += r.steps;
   }
   EXPECT_GT(sum.commands, 1'000u);
@@ -104,16 +88,21 @@ TEST(simulation, the_seeds_reach_what_they_are_meant_to_reach) {
   EXPECT_GT(sum.turns_aborted, 100u);
   EXPECT_GT(sum.takeovers, 100u);
   EXPECT_GT(sum.lost_wakes_found, 40u);
+  EXPECT_GT(sum.turns_trusting, 30u);
+  EXPECT_GT(sum.wakes_mistaken, 0u);
+  EXPECT_GT(sum.deaths_by_command, 40u);
   RecordProperty("steps", static_cast<int>(sum.steps));
   std::cout << sum.steps << " steps, " << sum.faults << " faults, " << sum.commands << " commands, " << sum.turns << " turns, "
-            << sum.turns_aborted << " aborted, " << sum.takeovers << " takeovers, " << sum.lost_wakes_found << " lost wakes\n";
+            << sum.turns_aborted << " aborted, " << sum.takeovers << " takeovers, " << sum.lost_wakes_found << " lost wakes, "
+            << sum.turns_trusting << " turns on a wake's word, " << sum.wakes_mistaken << " of them wrong, "
+            << sum.deaths_by_command << " deaths by a command\n";
 }
 
 class bugs : public testing::TestWithParam<deliberate_bug> {};
 TEST_P(bugs, are_found) {
-  constexpr std::uint64_t seeds_max = 100;
+  constexpr std::uint64_t seeds_max = 400;
   for (std::uint64_t seed = 1; seed <= seeds_max; ++seed)
-    if (const auto r = run({seed, GetParam()}); !r.violations.empty()) {
+    if (const auto r = simulate_watched({seed, GetParam()}); !r.violations.empty()) {
       std::cout << to_string(GetParam()) << ": found by seed " << seed << ": " << r.violations.front() << '\n';
       return;
     }
@@ -124,7 +113,9 @@ INSTANTIATE_TEST_SUITE_P(simulation, bugs,
                                          deliberate_bug::no_lock, deliberate_bug::lost_send,
                                          deliberate_bug::doubled_submit, deliberate_bug::reversed_fetch,
                                          deliberate_bug::silent_commit_failure, deliberate_bug::no_sweep,
-                                         deliberate_bug::cursor_off_by_one, deliberate_bug::trusting_follower),
+                                         deliberate_bug::cursor_off_by_one, deliberate_bug::trusting_follower,
+                                         deliberate_bug::folded_claim, deliberate_bug::no_fence,
+                                         deliberate_bug::believed_wake),
                          [](const auto& info) { return to_string(info.param); });
 
 }  // namespace

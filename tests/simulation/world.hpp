@@ -84,6 +84,10 @@ struct sim_follower {
 
 class world final : public fate {
  public:
+  static constexpr std::size_t sessions_count = 6, followers_count = 2;
+  static constexpr std::int64_t commands_max = 80;  ///< of all clients
+  static constexpr std::uint64_t store_calls_max = 20'000;  ///< of a run, which makes some hundreds
+
   explicit world(const options& o);
   ~world();
   report run();
@@ -91,6 +95,8 @@ class world final : public fate {
   bool strikes(double probability, std::string_view fault, const std::string& whom) override;
   void pause(const std::string& node) override;
   void note(std::string line) override;
+  bool spend() override { return ++store_calls_ <= store_calls_max; }
+  void trusts() override { ++turns_trusting_; }
   deliberate_bug bug() const override { return options_.bug; }
   void commit_later(std::unique_ptr<engine::turn_store> connection, std::vector<engine::session_writes> writes) override;
   storage::memory::database_dump look() override { return storage::memory::dump(*db_); }
@@ -109,9 +115,11 @@ class world final : public fate {
   void boot(std::size_t index);
   template <class Handle>
   void adopt(const Handle& handle, node_boot& n, const std::string& what);
-  void kill(std::size_t index);
+  void kill(std::size_t index, bool may_vanish);
   void stop(std::size_t index);
   void resume(node_boot& n);
+  void revive();
+  void die();
   void strike();
   void step();
   bool run_job();
@@ -132,9 +140,11 @@ class world final : public fate {
   options options_;
   std::mt19937_64 random_;
   bool is_calm_;
-  bool faults_on_ = false, clients_on_ = false, is_bus_down_ = false;
+  bool is_slow_;  ///< clients leave the nodes time to finish what they have
+  int deadly_left_ = 0;  ///< commands that end the process of whoever tries them, still to be submitted
+  bool faults_on_ = false, clients_on_ = false, is_bus_down_ = false, is_over_ = false;
   int depth_ = 0;
-  std::uint64_t steps_ = 0, faults_ = 0;
+  std::uint64_t steps_ = 0, faults_ = 0, store_calls_ = 0, turns_trusting_ = 0, deaths_by_command_ = 0;
   std::uint64_t hash_ = 14695981039346656037ull;
   std::string trace_;
   std::vector<std::string> violations_;
@@ -149,10 +159,13 @@ class world final : public fate {
   std::unique_ptr<caf::actor_system> system_;
   caf::scheduler::test_coordinator* jobs_ = nullptr;
   std::unordered_map<caf::resumable*, std::pair<node_boot*, std::string>> owners_;  ///< looked up only
+  std::set<std::string> alive_;  ///< actors, by node and name
 
   std::vector<std::unique_ptr<node_boot>> boots_;  ///< all that ever were
   std::vector<node_boot*> nodes_;
+  node_boot* running_ = nullptr;  ///< whose job is being run; the innermost one
   std::vector<std::unique_ptr<engine::turn_store>> orphans_;  ///< connections whose other end vanished
+  std::vector<std::unique_ptr<engine::node_store>> node_orphans_;
   struct late_commit {
     std::unique_ptr<engine::turn_store> connection;
     std::vector<engine::session_writes> writes;

@@ -18,8 +18,9 @@ exit_code run(const global_options& global, const doctor_options& options);
 exit_code run(const global_options& global, const restored_options& options);
 exit_code run(const global_options& global, const demo_options& options);
 exit_code run(const global_options& global, const chat_options& options);
-exit_code run(const global_options& global, const gateway_options& options);
 exit_code run(const global_options& global, const token_options& options);
+/// Folds with the modules, for the operator's console.
+exit_code run(const global_options& global, const gateway_options& options, const engine::module_registry& modules);
 /// Takes the modules: it is the only one that runs them.
 exit_code run(const global_options& global, const serve_options& options, engine::module_registry modules);
 

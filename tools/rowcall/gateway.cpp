@@ -108,7 +108,7 @@ void print_address(const std::string& address, bool json) {
 
 }  // namespace
 
-exit_code run(const global_options& global, const gateway_options& options) {
+exit_code run(const global_options& global, const gateway_options& options, const engine::module_registry& modules) {
   auto config = config_of(global, options);
   if (!config) return fail_with(config.error());
   if (options.development && !options.token_keys.empty())
@@ -150,6 +150,10 @@ exit_code run(const global_options& global, const gateway_options& options) {
   ports.make_admin_store = [&] {
     return storage::postgres::make_admin_store(store_config_of(global.connection, "gateway"));
   };
+  ports.make_console_store = [&] {
+    return storage::postgres::make_console_store(store_config_of(global.connection, "gateway"));
+  };
+  ports.modules = &modules;
   ports.submitter = &submitter;
   ports.bus = bus->get();
   ports.signals = &signals;
@@ -164,7 +168,8 @@ exit_code run(const global_options& global, const gateway_options& options) {
   spdlog::info("rowcall {} gateway at {}; database {}; NATS {}", version, server.address(),
                without_password(global.connection.database_url), without_password(global.connection.nats_url));
   if (options.development)
-    spdlog::warn("the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
+    spdlog::warn(
+        "the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
   print_address(server.address(), global.json);
   stop.wait();
 

@@ -22,6 +22,8 @@ int run_main(int argc, char** argv, engine::module_registry modules) {
         [&, &global = global](const auto& options) {
           if constexpr (std::is_same_v<std::decay_t<decltype(options)>, serve_options>)
             return run(global, options, std::move(modules));
+          else if constexpr (std::is_same_v<std::decay_t<decltype(options)>, gateway_options>)
+            return run(global, options, modules);
           else
             return run(global, options);
         },

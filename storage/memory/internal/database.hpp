@@ -30,6 +30,9 @@ class database {
   // turns
   engine::result<engine::turn_claim> claim(const std::string& node, const engine::turn_request& request, turn_id& opened);
   engine::result<engine::db_time> commit(turn_id id, std::span<const engine::session_writes> writes);
+  /// A turn that took a wake's word for the session's command: locks, compares and commits at once.
+  engine::result<engine::db_time> commit_expected(const std::string& node, const engine::session_request& session,
+                                                  std::span<const engine::session_writes> writes);
   void abandon(turn_id id);
 
   // nodes
@@ -132,9 +135,11 @@ class database {
   void note_pending(const engine::session_id& id, const session_record& s);
   engine::session_image image_of(const engine::session_request& request, const shard_record& shard,
                                  engine::db_time now) const;
+  bool is_as_expected(const engine::session_request& session) const;
   engine::result<void> check(std::span<const engine::session_writes> writes) const;
   engine::result<std::vector<std::optional<std::string>>> key_of(const engine::domain_row& row) const;
   bool has_died(const std::string& node, engine::db_time at) const;
+  void put_retry(session_record& s, engine::retry_row row, engine::db_time at) const;
 
   std::mutex mutex_;
   std::shared_ptr<engine::clock> clock_;

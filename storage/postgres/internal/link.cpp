@@ -60,6 +60,11 @@ std::string_view query_of(std::string_view name) {
 
 }  // namespace
 
+std::chrono::milliseconds idle_timeout(const store_config& config) {
+  constexpr std::chrono::milliseconds margin_max{500};
+  return config.transaction_timeout - std::min(config.transaction_timeout / 5, margin_max);
+}
+
 thread_local telling_connect::handle telling_connect::started = nullptr;
 
 link::link(store_config config, std::initializer_list<std::string_view> queries, std::string settings)
@@ -72,7 +77,7 @@ link::link(store_config config, std::initializer_list<std::string_view> queries,
       "SET enable_seqscan = off; SET enable_bitmapscan = off;"
       "SET statement_timeout = " +
       std::to_string(config_.statement_timeout.count()) +
-      "; SET idle_in_transaction_session_timeout = " + std::to_string(config_.transaction_timeout.count()) +
+      "; SET idle_in_transaction_session_timeout = " + std::to_string(idle_timeout(config_).count()) +
       "; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;" + settings;
   for (auto name : queries) {
     prologue_ += "PREPARE ";

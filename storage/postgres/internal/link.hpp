@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -15,6 +16,10 @@
 #include "storage/postgres/stores.hpp"
 
 namespace rowcall::storage::postgres::internal {
+
+/// When PostgreSQL ends a transaction that its client has left open. Before the bound that is promised, since others notice
+/// the end only when they next look (directory_config::skipped_wait_max), and have to serve then.
+std::chrono::milliseconds idle_timeout(const store_config& config);
 
 /// connect_direct that tells the handle, which libpqxx keeps to itself. A policy lives inside its connection and is made
 /// of the options alone, so the handle leaves it by way of the thread that connects.

@@ -116,5 +116,76 @@ TEST_F(sweep_test, a_node_that_dies_is_noticed_at_once_and_one_that_lives_is_not
   must(peer->commit({}));
 }
 
+class live_nodes_test : public postgres_test {
+ protected:
+  live_nodes_test() {
+    must(a_->join("n1", {"echo"}));
+    must(b_->join("n2", {"echo"}));
+  }
+  std::size_t seen_by_a() { return must(a_->heartbeat("n1", {}, std::chrono::minutes{5})).size(); }
+  void end_connections_of(const std::string& node) {
+    sql_.query("SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.database = "
+               "(SELECT oid FROM pg_database WHERE datname = current_database()) AND l.classid = 1919120225 "
+               "AND l.objid::bigint = (hashtext('" + node + "')::bigint & 4294967295)");
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+      return sql_.value("SELECT count(*) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.database = "
+                        "(SELECT oid FROM pg_database WHERE datname = current_database()) AND l.classid = 1919120225 "
+                        "AND l.objid::bigint = (hashtext('" + node + "')::bigint & 4294967295)") == "0";
+    }));
+  }
+  std::unique_ptr<node_store> a_ = make_node_store(config()), b_ = make_node_store(config());
+};
+
+TEST_F(live_nodes_test, a_node_that_makes_a_new_connection_at_once_is_not_taken_for_dead) {
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(seen_by_a(), 2u);
+  for (int i = 0; i < 3; ++i) {
+    end_connections_of("n2");
+    EXPECT_EQ(seen_by_a(), 2u);
+    ASSERT_FALSE(b_->heartbeat("n2", {}, std::chrono::minutes{5}));  // notices
+    must(b_->heartbeat("n2", {}, std::chrono::minutes{5}));
+    EXPECT_EQ(seen_by_a(), 2u);
+  }
+  end_connections_of("n2");
+  EXPECT_EQ(seen_by_a(), 2u);
+  EXPECT_EQ(seen_by_a(), 1u);
+}
+
+TEST_F(live_nodes_test, a_node_that_was_cut_off_itself_waits_before_it_takes_others_for_dead) {
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(seen_by_a(), 2u);
+  end_connections_of("n1");
+  end_connections_of("n2");
+  ASSERT_FALSE(a_->heartbeat("n1", {}, std::chrono::minutes{5}));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(seen_by_a(), 2u);
+  EXPECT_EQ(seen_by_a(), 1u);
+}
+
+TEST_F(live_nodes_test, a_turn_of_a_node_that_was_stopped_while_it_copied_rows_is_ended) {
+  auto config = this->config();
+  config.transaction_timeout = std::chrono::milliseconds{200};
+  auto looker = make_node_store(config);
+  must(looker->join("n3", {"echo"}));
+  support::sql_connection stopped(database_.url());
+  stopped.query("SET statement_timeout = 100; SET idle_in_transaction_session_timeout = 100; BEGIN; "
+                "SELECT FROM rowcall.shards WHERE shard = 1 FOR NO KEY UPDATE");
+  EXPECT_ANY_THROW(stopped.query("COPY rowcall.update_log (session_id, seq, command_seq, type, data) FROM STDIN"));
+  const auto is_there = [&] {
+    return sql_.value("SELECT count(*) FROM pg_stat_activity WHERE pid = " + std::to_string(stopped.backend_pid())) == "1";
+  };
+  // Neither of its own timeouts ends it, and as long as every node is heard of nobody looks.
+  ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+    must(looker->heartbeat("n3", {}, std::chrono::minutes{5}));
+    return sql_.value("SELECT clock_timestamp() - query_start > interval '300 ms' FROM pg_stat_activity WHERE pid = " +
+                      std::to_string(stopped.backend_pid())) == "t";
+  }));
+  EXPECT_TRUE(is_there());
+  sql_.query("UPDATE rowcall.nodes SET heartbeat_at = clock_timestamp() - interval '10 minutes' WHERE node = 'n2'");
+  must(a_->heartbeat("n1", {}, std::chrono::minutes{5}));
+  EXPECT_TRUE(is_there()) << "by the bound of this one it may go on";
+  EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+    must(looker->heartbeat("n3", {}, std::chrono::minutes{5}));
+    return !is_there();
+  }));
+}
+
 }  // namespace
 }  // namespace rowcall::storage::postgres

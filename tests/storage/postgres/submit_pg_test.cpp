@@ -80,6 +80,20 @@ TEST_F(submit_test, two_batches_over_the_same_sessions_in_opposite_order_do_not_
   EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.command_log"), "4000");
 }
 
+TEST_F(submit_test, what_a_store_remembers_of_a_log_that_is_older_now_does_no_harm) {
+  auto store = make_command_store(config());
+  const std::vector<command_request> batch{{id("echo-a"), "say", "{}"}, {id("echo-b"), "say", "{}"}, {id("echo-a"), "say", "{}"}};
+  must(store->submit(batch));
+  must(store->submit(batch));
+  sql_.query("DELETE FROM rowcall.command_log WHERE session_id = 'echo-a' AND seq > 1");
+  EXPECT_EQ(must(store->submit(batch))[2].seq.value, 3);
+  sql_.query("DELETE FROM rowcall.command_log WHERE session_id = 'echo-a'");
+  const auto receipts = must(store->submit(batch));
+  EXPECT_EQ(receipts[0].seq.value, 1);
+  EXPECT_EQ(receipts[1].seq.value, 4);
+  EXPECT_EQ(receipts[2].seq.value, 2);
+}
+
 TEST_F(submit_test, a_killed_backend_leaves_the_commit_in_doubt_and_the_next_submit_connects_again) {
   auto store = make_command_store(config());
   const std::vector<command_request> batch{{id("echo-a"), "say", "{}"}};
