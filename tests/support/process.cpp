@@ -54,7 +54,7 @@ std::string resolved(const std::string& program) {
     const auto candidate = folder + "/" + program;
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
-  throw std::runtime_error(program + " is not installed; run tools/setup/packages");
+  throw std::runtime_error(program + " is not installed; run tools/setup/packages --tests");
 }
 
 /// Removes at the end of the process what make_directory has made.

@@ -19,7 +19,7 @@ function packages() {
 export async function startBrowser() {
   const { chromium } = packages()("playwright-core");
   const executablePath = process.env.ROWCALL_CHROMIUM ?? "/usr/bin/chromium";
-  if (!existsSync(executablePath)) throw new Error(`${executablePath} is missing: run tools/setup/packages`);
+  if (!existsSync(executablePath)) throw new Error(`${executablePath} is missing: run tools/setup/packages --tests`);
   const browser = await chromium.launch({
     executablePath,
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
