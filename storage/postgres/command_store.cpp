@@ -68,7 +68,8 @@ class command_store final : public engine::command_store {
  private:
   /// Adds to what was refused as busy when to try again. Best effort: the refusal stands without it.
   void tell_when(std::span<const command_request> batch, std::vector<submit_receipt>& receipts) {
-    constexpr std::chrono::milliseconds when_unknown{1'000};
+    // What was too much when it was refused may have been served when this asks: 0, which would be no answer.
+    constexpr std::chrono::milliseconds when_unknown{1'000}, wait_min{20};
     std::unordered_map<std::string_view, std::chrono::milliseconds> waits;
     std::vector<const std::string*> sessions;
     for (std::size_t i = 0; i < receipts.size(); ++i)
@@ -80,7 +81,7 @@ class command_store final : public engine::command_store {
     if (rows)
       for (const auto& row : *rows)
         waits[*sessions.at(static_cast<std::size_t>(internal::number(row[0]) - 1))] =
-            std::chrono::milliseconds{internal::number(row[1])};
+            std::max(wait_min, std::chrono::milliseconds{internal::number(row[1])});
     for (std::size_t i = 0; i < receipts.size(); ++i)
       if (receipts[i].kind == submit_receipt::outcome::busy) receipts[i].retry_after = waits.at(batch[i].session.str());
   }
