@@ -120,8 +120,8 @@ class turn_store final : public engine::turn_store {
       : copy_rows_min_(config.copy_rows_min),
         node_(std::move(node)),
         link_(std::move(config), {"turn_claim", "turn_lock", "turn_fetch", "update_append", "update_append_one",
-                                  "turn_expected", "turn_expected_append", "turn_unanswered", "turn_now", "snapshot_append", "retry_put",
-                                  "retry_clear", "dead_letter_append", "command_send", "table_key"}) {}
+                                  "turn_expected", "turn_expected_append", "turn_unanswered", "turn_now", "snapshot_append",
+                                  "retry_put", "retry_clear", "dead_letter_append", "command_send", "table_key"}) {}
 
   result<turn_claim> claim(const turn_request& request) override {
     ROWCALL_ASSERT(!is_open_);
