@@ -1,4 +1,5 @@
 #include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/letters.hpp"
 #include "storage/postgres/internal/link.hpp"
 #include "storage/postgres/internal/nodes.hpp"
 #include "storage/postgres/internal/rows.hpp"
@@ -13,19 +14,6 @@ using internal::call;
 /// Rows that a status reads at most of each growing table.
 constexpr std::int64_t status_rows_max = 200'000;
 constexpr std::int64_t node_dead_after_ms = 5'000;
-
-result<dead_letter> letter(const pqxx::row& row) {
-  auto session = session_id::parse(internal::text(row[0]));
-  if (!session) return tl::make_unexpected(session.error());
-  return dead_letter{*std::move(session),
-                     {internal::number(row[1])},
-                     internal::string(row[2]),
-                     internal::string(row[3]),
-                     internal::string(row[4]),
-                     static_cast<int>(internal::number(row[5])),
-                     internal::time_us(row[6]),
-                     internal::string(row[7])};
-}
 
 class admin_store final : public engine::admin_store {
  public:
@@ -72,7 +60,7 @@ class admin_store final : public engine::admin_store {
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<dead_letter> out;
     for (const auto& row : *rows) {
-      auto l = letter(row);
+      auto l = internal::dead_letter(row);
       if (!l) return tl::make_unexpected(l.error());
       out.push_back(*std::move(l));
     }
@@ -84,7 +72,7 @@ class admin_store final : public engine::admin_store {
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty())
       return fail(errc::not_found, "there is no dead letter " + session.str() + "/" + std::to_string(command.value));
-    return letter((*rows)[0]);
+    return internal::dead_letter((*rows)[0]);
   }
 
   result<command_seq> redrive(const session_id& session, command_seq command) override {

@@ -1,6 +1,7 @@
 #include <charconv>
 
 #include "storage/postgres/internal/call.hpp"
+#include "storage/postgres/internal/letters.hpp"
 #include "storage/postgres/internal/link.hpp"
 #include "storage/postgres/internal/nodes.hpp"
 #include "storage/postgres/internal/rows.hpp"
@@ -56,17 +57,9 @@ logged_row logged_update(const pqxx::row& row) {
 }
 
 result<listed_letter> letter(const pqxx::row& row) {
-  auto session = session_id::parse(internal::text(row[0]));
-  if (!session) return tl::make_unexpected(session.error());
-  return listed_letter{{*std::move(session),
-                        {internal::number(row[1])},
-                        internal::string(row[2]),
-                        internal::string(row[3]),
-                        internal::string(row[4]),
-                        static_cast<int>(internal::number(row[5])),
-                        internal::time_us(row[6]),
-                        internal::string(row[7])},
-                       {internal::number(row[8])}};
+  auto found = internal::dead_letter(row);
+  if (!found) return tl::make_unexpected(found.error());
+  return listed_letter{*std::move(found), {internal::number(row[8])}};
 }
 
 store_config bounded(store_config config) {

@@ -258,6 +258,14 @@ class turn_store final : public engine::turn_store {
     return s.cursor ? s.cursor->command.value : std::int64_t{-1};
   }
 
+  /// Opens the turn's transaction with these statements; the last one's rows. After an error none is open.
+  result<pqxx::result> begin(const std::string& sql) {
+    auto rows = link_.exec("BEGIN;" + sql);
+    is_open_ = rows || link_.is_open();
+    if (!rows) abandon();
+    return rows;
+  }
+
   result<turn_claim> claim_whole(const turn_request& request, std::span<const session_request> sessions) {
     call c("turn_claim");
     c.text(node_).array(sessions, id_of).array(sessions, shard_of).array(sessions, cursor_of);
@@ -265,13 +273,8 @@ class turn_store final : public engine::turn_store {
         .number(static_cast<std::int64_t>(request.limits.commands_per_session_max))
         .number(static_cast<std::int64_t>(request.limits.commands_max))
         .number(static_cast<std::int64_t>(request.limits.data_bytes_max));
-    auto rows = link_.exec("BEGIN;" + c.str());
-    if (!rows) {
-      is_open_ = link_.is_open();
-      abandon();
-      return tl::make_unexpected(rows.error());
-    }
-    is_open_ = true;
+    auto rows = begin(c.str());
+    if (!rows) return tl::make_unexpected(rows.error());
     return read_claim(request, *rows);
   }
 
@@ -288,7 +291,7 @@ class turn_store final : public engine::turn_store {
   /// number of commands keeps that bound too.
   result<turn_claim> claim_plainly(const turn_request& request, std::span<const session_request> sessions,
                                    plain_hindrance& hindrance) {
-    std::string sql = "BEGIN;";
+    std::string sql;
     call lock("turn_lock");
     lock.text(node_).array(shards_of(sessions), [](shard_index s) { return s; });
     lock.append_to(sql);
@@ -299,12 +302,8 @@ class turn_store final : public engine::turn_store {
     fetch.number(static_cast<std::int64_t>(limits.commands_per_session_max))
         .number(static_cast<std::int64_t>(rows_max))
         .number(static_cast<std::int64_t>(limits.data_bytes_max / std::max<std::size_t>(1, limits.commands_max)));
-    auto rows = link_.exec(sql + fetch.str());
-    is_open_ = rows || link_.is_open();
-    if (!rows) {
-      abandon();
-      return tl::make_unexpected(rows.error());
-    }
+    auto rows = begin(sql + fetch.str());
+    if (!rows) return tl::make_unexpected(rows.error());
     auto claim = read_claim(request, *rows, rows_max);
     if (!claim) return claim;
     const auto reached = claim->sessions.begin() + static_cast<std::ptrdiff_t>(sessions.size());

@@ -18,8 +18,7 @@ bool may_need_escape(std::string_view value) {
   return found != 0;
 }
 
-}  // namespace
-
+/// Appends a value as COPY's text format wants it.
 void append_copy_text(std::string& out, std::string_view value) {
   if (!may_need_escape(value)) {
     out += value;
@@ -35,6 +34,8 @@ void append_copy_text(std::string& out, std::string_view value) {
     }
   }
 }
+
+}  // namespace
 
 copy_in::copy_in(link& to, pqxx::nontransaction& session, const std::string& table, const std::vector<std::string>& columns)
     : to_(to), stream_(session, table, columns) {

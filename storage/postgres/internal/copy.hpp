@@ -38,7 +38,4 @@ class copy_in {
   bool is_first_ = true;
 };
 
-/// Appends a value as COPY's text format wants it.
-void append_copy_text(std::string& out, std::string_view value);
-
 }  // namespace rowcall::storage::postgres::internal
