@@ -245,6 +245,19 @@ std::vector<directory::slot> directory::passivate(time_point now) {
   return gone;
 }
 
+bool directory::shrink() {
+  if (entries_.size() <= slots_kept || by_id_.size() * 4 > entries_.size()) return false;
+  const auto before = entries_.size();
+  while (entries_.size() > slots_kept && !entries_.back().is_used) entries_.pop_back();
+  if (entries_.size() == before) return false;
+  std::erase_if(free_, [this](slot s) { return s >= entries_.size(); });
+  entries_.shrink_to_fit();
+  free_.shrink_to_fit();
+  by_id_.rehash(0);
+  for (auto& shard : shards_) shard.ready.shrink_to_fit();
+  return true;
+}
+
 std::optional<directory::time_point> directory::next_due() const {
   std::optional<time_point> due;
   if (!held_.empty()) due = held_.front().first;

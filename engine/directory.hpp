@@ -102,11 +102,13 @@ class directory {
   /// Sessions to let go now: idle for longer than passivate_after, or beyond sessions_known_max. Their slots are free
   /// after the call; the caller ends their actors.
   std::vector<slot> passivate(time_point now);
+  /// Gives back the memory of slots above the highest one in use, when most are free. True when it did.
+  bool shrink();
 
   /// When has_ready() may become true without a wake (a held or skipped session is due).
   std::optional<time_point> next_due() const;
 
-  /// One more than the highest slot ever used.
+  /// One more than the highest slot in use or kept for reuse.
   std::size_t slot_count() const { return entries_.size(); }
   std::size_t known_count() const { return by_id_.size(); }
   std::size_t ready_count() const { return ready_count_; }
@@ -135,6 +137,7 @@ class directory {
     std::chrono::milliseconds wait{0};
   };
   static constexpr slot none = ~slot{0};
+  static constexpr std::size_t slots_kept = 4'096;
 
   bool is_open(const shard_state& shard, time_point now) const;
   bool is_parallel() const { return is_backlogged_ || are_turns_long_ || config_.overlap_after.count() == 0; }

@@ -337,6 +337,31 @@ TEST_F(directory_test, more_idle_sessions_than_the_bound_are_passivated_the_long
   EXPECT_EQ(d.passivate(now), std::vector<directory::slot>{slots[0]});
 }
 
+TEST_F(directory_test, the_slots_of_a_crowd_that_has_gone_are_given_back) {
+  auto d = make();
+  d.wake(id("echo-first"), {}, now);
+  finish_one(d, done(d.take(now).sessions.at(0).index, 1));
+  for (int i = 0; i < 20'000; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
+  EXPECT_FALSE(d.shrink()) << "all are in use";
+  while (d.has_ready(now)) {
+    const auto turn = d.take(now);
+    std::vector<directory::finished> ended;
+    for (const auto& s : turn.sessions) ended.push_back(done(s.index, 1));
+    d.finish(ended, {}, now);
+  }
+  now += config.passivate_after;
+  d.wake(id("echo-first"), {}, now);
+  EXPECT_EQ(d.passivate(now).size(), 20'000u);
+  EXPECT_EQ(d.slot_count(), 20'001u);
+  EXPECT_TRUE(d.shrink());
+  EXPECT_LE(d.slot_count(), 4'096u);
+  EXPECT_FALSE(d.shrink());
+  EXPECT_EQ(d.take(now).sessions.at(0).session, id("echo-first"));
+  for (int i = 0; i < 5'000; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
+  EXPECT_EQ(d.known_count(), 5'001u);
+  EXPECT_EQ(d.slot_count(), 5'001u) << "each has a slot of its own";
+}
+
 TEST_F(directory_test, beyond_the_bound_of_ready_sessions_wakes_are_refused) {
   config.sessions_ready_max = 1;
   auto d = make();
