@@ -251,7 +251,6 @@ bool directory::shrink() {
   while (entries_.size() > slots_kept && !entries_.back().is_used) entries_.pop_back();
   if (entries_.size() == before) return false;
   std::erase_if(free_, [this](slot s) { return s >= entries_.size(); });
-  entries_.shrink_to_fit();
   free_.shrink_to_fit();
   by_id_.rehash(0);
   for (auto& shard : shards_) shard.ready.shrink_to_fit();

@@ -23,8 +23,8 @@ struct directory_config {
   /// So many more in a backlog, whose turns are long and wait for the disk when they commit: the cores have room. Turns of what
   /// has just arrived only get smaller by it.
   std::size_t workers_for_backlog = 1;
-  /// While a turn is open, what becomes ready waits for its end, and then makes one large turn instead of several small ones;
-  /// but no longer than this. Turns that take longer than this, and a backlog, have all workers. 0: no waiting.
+  /// While a turn is open, what becomes ready waits for its end, and then makes one large turn instead of several small
+  /// ones; but no longer than this. Turns that take longer than this, and a backlog, have all workers. 0: no waiting.
   std::chrono::milliseconds overlap_after{10};
   turn_limits limits;
   /// Known but idle sessions beyond this many are passivated, the longest idle first.
@@ -159,8 +159,8 @@ class directory {
   static constexpr std::size_t turns_of_backlog = 16;
   bool is_backlogged_ = false;           ///< what is ready makes so many turns or more like the one that ended last
   std::size_t open_turns_ = 0;
-  time_point taken_at_{};                ///< when the last turn was taken
-  bool are_turns_long_ = false;          ///< the one that ended last took overlap_after or longer
+  time_point taken_at_{};               ///< when the last turn was taken
+  bool are_turns_long_ = false;         ///< when a turn ended last, none had been taken for overlap_after or longer
   bool is_isolated_turn_open_ = false;  ///< there is never more than one
   std::uint64_t arrivals_ = 0;
 };

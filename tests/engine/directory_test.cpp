@@ -356,6 +356,8 @@ TEST_F(directory_test, the_slots_of_a_crowd_that_has_gone_are_given_back) {
   EXPECT_TRUE(d.shrink());
   EXPECT_LE(d.slot_count(), 4'096u);
   EXPECT_FALSE(d.shrink());
+  EXPECT_EQ(d.wake(id("echo-first"), {}, now), directory::wake_result::coalesced) << "it is still known";
+  EXPECT_EQ(d.known_count(), 1u);
   EXPECT_EQ(d.take(now).sessions.at(0).session, id("echo-first"));
   for (int i = 0; i < 5'000; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
   EXPECT_EQ(d.known_count(), 5'001u);
