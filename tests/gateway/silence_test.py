@@ -74,6 +74,18 @@ class silence(unittest.TestCase):
         thread.join(20)
         gateway.wait_for("the stop took longer than")
 
+    def test_a_read_that_fails_for_good_is_in_the_log(self):
+        gateway, address = self.world.start_gateway(["--poll-interval", "200ms"])
+        stream = Client(address, token_of("ben")).stream("/v1/sessions/user-ben/updates")
+        stream.until("ready")
+        self.world.sql("ALTER TABLE rowcall.update_log RENAME TO away")
+        self.addCleanup(self.world.sql, "ALTER TABLE IF EXISTS rowcall.away RENAME TO update_log")
+        gateway.wait_for("a read failed: ")
+        self.world.sql("ALTER TABLE rowcall.away RENAME TO update_log")
+        Client(address, token_of("ben")).submit("user-ben", "join_chat", {"chat_id": "chat-none"})
+        self.assertEqual(stream.updates(1)[0]["seq"], 1)
+        stream.close()
+
     def test_an_interrupt_ends_a_command_that_waits(self):
         status = self.world.start("status", "--watch", "--interval", "100ms")
         status.wait_for("sessions")
