@@ -106,7 +106,7 @@ TEST(submit, that_waits_without_an_engine_times_out_and_the_command_stays_valid)
   ASSERT_TRUE(world.start_engine());
   EXPECT_EQ(world.stop_engine(), 0);
   const auto run = world.run({"submit", "echo-1", "ping", "{}", "--wait=300ms"});
-  EXPECT_EQ(run.exit_code, 5) << run.err;
+  EXPECT_EQ(run.exit_code, 4) << run.err;
   EXPECT_THAT(run.err, HasSubstr("stays valid"));
   EXPECT_EQ(member(world.run({"status", "--json"}).out, "pending_commands"), "1");
   ASSERT_TRUE(world.start_engine());
