@@ -16,7 +16,7 @@ using wake_gates = internal::callback_list<wake>;
 using update_gates = internal::callback_list<const update_notice&>;
 
 /// Outlives the bus as long as a subscription does.
-struct registry {
+struct handlers {
   std::mutex mutex;
   wake_gates wakes;
   std::unordered_map<session_id, std::shared_ptr<update_gates>> updates;
@@ -25,15 +25,15 @@ struct registry {
 class local_bus final : public engine::bus {
  public:
   void publish(std::span<const wake> wakes) override {
-    for (const auto& w : wakes) registry_->wakes.for_each([&](auto& gate) { gate.call(w); });
+    for (const auto& w : wakes) handlers_->wakes.for_each([&](auto& gate) { gate.call(w); });
   }
 
   void publish(std::span<const update_notice> notices) override {
     for (const auto& notice : notices) {
       std::shared_ptr<update_gates> found;
       {
-        const std::lock_guard lock{registry_->mutex};
-        if (const auto it = registry_->updates.find(notice.session); it != registry_->updates.end()) found = it->second;
+        const std::lock_guard lock{handlers_->mutex};
+        if (const auto it = handlers_->updates.find(notice.session); it != handlers_->updates.end()) found = it->second;
       }
       if (!found) continue;
       found->for_each([&](auto& gate) { gate.call(notice); });
@@ -42,9 +42,9 @@ class local_bus final : public engine::bus {
 
   std::unique_ptr<engine::subscription> on_wakes(std::function<void(wake)> handler) override {
     auto gate = std::make_shared<wake_gates::gate>(std::move(handler));
-    registry_->wakes.add(gate);
-    return std::make_unique<internal::ending_subscription>([registry = registry_, gate] {
-      registry->wakes.remove(gate);
+    handlers_->wakes.add(gate);
+    return std::make_unique<internal::ending_subscription>([shared = handlers_, gate] {
+      shared->wakes.remove(gate);
       gate->close();
     });
   }
@@ -53,16 +53,16 @@ class local_bus final : public engine::bus {
                                                    std::function<void(const update_notice&)> handler) override {
     auto gate = std::make_shared<update_gates::gate>(std::move(handler));
     {
-      const std::lock_guard lock{registry_->mutex};
-      auto& gates = registry_->updates[session];
+      const std::lock_guard lock{handlers_->mutex};
+      auto& gates = handlers_->updates[session];
       if (!gates) gates = std::make_shared<update_gates>();
       gates->add(gate);
     }
-    return std::make_unique<internal::ending_subscription>([registry = registry_, session, gate] {
+    return std::make_unique<internal::ending_subscription>([shared = handlers_, session, gate] {
       {
-        const std::lock_guard lock{registry->mutex};
-        const auto it = registry->updates.find(session);
-        if (it->second->remove(gate)) registry->updates.erase(it);
+        const std::lock_guard lock{shared->mutex};
+        const auto it = shared->updates.find(session);
+        if (it->second->remove(gate)) shared->updates.erase(it);
       }
       gate->close();
     });
@@ -77,7 +77,7 @@ class local_bus final : public engine::bus {
   bool is_connected() const override { return true; }
 
  private:
-  std::shared_ptr<registry> registry_ = std::make_shared<registry>();
+  std::shared_ptr<handlers> handlers_ = std::make_shared<handlers>();
 };
 
 }  // namespace

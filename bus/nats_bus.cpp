@@ -38,7 +38,6 @@ constexpr int notices_pending_max = 4'096;  // of one session
 constexpr int notices_pending_bytes_max = 8 * 1024 * 1024;
 constexpr milliseconds overflow_interval_min{100};
 constexpr milliseconds connected_flush_timeout{1'000};
-constexpr milliseconds callbacks_wait_max{5'000};
 constexpr std::size_t completed_kept_max = 64;
 /// Keeps a notice below the server's max_payload (1 MiB by default), whatever the configuration says.
 constexpr std::size_t inline_updates_bytes_limit = 512 * 1024;
@@ -198,7 +197,7 @@ class nats_bus final : public engine::bus {
     latency_ = nullptr;
     opened_.clear();
     std::unique_lock lock{shared_->deliveries_mutex};
-    shared_->deliveries_changed.wait_for(lock, callbacks_wait_max, [&] { return shared_->deliveries_open == 0; });
+    shared_->deliveries_changed.wait_for(lock, internal::callbacks_wait_max, [&] { return shared_->deliveries_open == 0; });
     for (auto* s : std::exchange(shared_->completed, {})) natsSubscription_Destroy(s);
   }
 

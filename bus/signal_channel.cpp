@@ -13,7 +13,6 @@ namespace {
 constexpr int signals_pending_max = 8'192;
 constexpr int signals_pending_bytes_max = 4 * 1024 * 1024;
 constexpr std::size_t signal_bytes_max = 16 * 1024;
-constexpr std::chrono::milliseconds callbacks_wait_max{5'000};
 
 /// The closure of the subscription; deleted by its completion callback, the last one to use it.
 struct listener {
@@ -78,7 +77,7 @@ class signal_link {
     connection_.reset();
     if (listening_) {
       std::unique_lock lock{listening_->mutex};
-      listening_->changed.wait_for(lock, callbacks_wait_max, [&] { return listening_->is_complete; });
+      listening_->changed.wait_for(lock, internal::callbacks_wait_max, [&] { return listening_->is_complete; });
     }
     natsSubscription_Destroy(subscription_);
   }

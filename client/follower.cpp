@@ -29,8 +29,8 @@ constexpr std::size_t notice_bytes_waiting_max = 32 * 1024 * 1024;
 constexpr std::size_t bulk_sessions_max = 256;
 constexpr std::size_t bulk_rows_max = 4'096;
 constexpr milliseconds flush_timeout{500};
-constexpr milliseconds retry_wait_base{50};
-constexpr milliseconds retry_wait_max{2'000};
+constexpr milliseconds read_wait_base{50};
+constexpr milliseconds read_wait_max{2'000};
 
 /// A followed session. Following it again makes a new one; the old one ends.
 struct followed {
@@ -362,7 +362,7 @@ struct follower::impl {
   }
 
   void fail(const engine::error& error) {
-    retry_at = steady::now() + (engine::is_transient(error.code) ? retries.next() : retry_wait_max);
+    retry_at = steady::now() + (engine::is_transient(error.code) ? retries.next() : read_wait_max);
     is_failing = true;
     if (handler.on_error) handler.on_error(error);
   }
@@ -466,7 +466,7 @@ struct follower::impl {
   // Of the follower's thread alone:
   std::deque<followed_ptr> behind;
   std::priority_queue<poll_due> polls;
-  internal::backoff retries{retry_wait_base, retry_wait_max, std::random_device{}()};
+  internal::backoff retries{read_wait_base, read_wait_max, std::random_device{}()};
   steady::time_point retry_at{};
   bool is_failing = false;
   steady::time_point incarnation_due{}, alone_due{};

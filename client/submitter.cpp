@@ -22,8 +22,8 @@ using outcome = submitter::outcome;
 using std::chrono::milliseconds;
 using steady = std::chrono::steady_clock;
 
-constexpr milliseconds retry_wait_base{10};
-constexpr milliseconds retry_wait_max{1'000};
+constexpr milliseconds submit_wait_base{10};
+constexpr milliseconds submit_wait_max{1'000};
 
 /// A synchronous caller and how many answers it still waits for. Lives on the caller's stack.
 struct waiter {
@@ -175,7 +175,7 @@ struct submitter_lane {
   }
 
   void store_all(std::vector<job>& jobs, std::vector<std::size_t> todo) {
-    internal::backoff waits{retry_wait_base, retry_wait_max, std::random_device{}()};
+    internal::backoff waits{submit_wait_base, submit_wait_max, std::random_device{}()};
     while (!todo.empty()) {
       std::vector<command_request> batch;
       batch.reserve(todo.size());

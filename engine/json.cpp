@@ -272,4 +272,12 @@ writer& writer::raw(std::string_view json) {
   return *this;
 }
 
+std::string object_of(std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
+  writer w;
+  w.begin_object();
+  for (const auto& [key, text] : members) w.key(key).string(text);
+  w.end_object();
+  return std::move(w).str();
+}
+
 }  // namespace rowcall::engine::json

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,5 +80,8 @@ class writer {
   void separate();
   std::string out_;
 };
+
+/// An object of texts: {"key":"text",…}.
+std::string object_of(std::initializer_list<std::pair<std::string_view, std::string_view>> members);
 
 }  // namespace rowcall::engine::json

@@ -12,6 +12,9 @@
 
 namespace rowcall::bus::internal {
 
+/// How long an end waits for callbacks of nats.c that are under way.
+constexpr std::chrono::milliseconds callbacks_wait_max{5'000};
+
 enum class send_mode {
   asap,      ///< every message is written to the socket by the publishing thread: 0.1 ms to the other side
   buffered,  ///< messages are gathered and written by nats.c's flusher within about 1 ms: twice the throughput

@@ -26,14 +26,6 @@ struct opening {
 
 std::string member(const engine::session_id& session) { return ",\"session\":\"" + session.str() + "\""; }
 
-http_answer gone(reader_stores& stores, const engine::session_id& session) {
-  const auto snapshot = stores.updates->snapshot(session);
-  if (!snapshot) return problem_of(snapshot.error());
-  return problem(410, "gone", "retention removed these updates: take the snapshot, and go on after its seq",
-                 member(session) + ",\"snapshot\":\"/v1/sessions/" + session.str() +
-                     "/snapshot\",\"snapshot_seq\":" + std::to_string(*snapshot ? (*snapshot)->seq.value : 0));
-}
-
 std::optional<http_answer> check_members(reader_stores& stores, const std::string& user,
                                          const std::vector<request_place>& places) {
   std::vector<std::string> chats;
@@ -78,7 +70,7 @@ opening read_opening(reader_stores& stores, std::string known, const std::string
     engine::update_page page;
     if (place.after != at_end) page = std::move((*pages)[page_index++]);
     if (page.gone) {
-      o.refusal = gone(stores, place.url.session);
+      o.refusal = gone(*stores.updates, place.url.session);
       return o;
     }
     for (const auto& update : page.updates) start.page.push_back(make_event(start.session, update));

@@ -35,14 +35,6 @@ std::optional<http_answer> refusal(reader_stores& stores, permission p, const st
   return problem(403, "forbidden", "you are no member of " + session.str(), ",\"session\":\"" + session.str() + "\"");
 }
 
-http_answer gone(reader_stores& stores, const engine::session_id& session) {
-  const auto snapshot = stores.updates->snapshot(session);
-  if (!snapshot) return problem_of(snapshot.error());
-  return problem(410, "gone", "retention removed these updates: take the snapshot, and go on after its seq",
-                 ",\"session\":\"" + session.str() + "\",\"snapshot\":\"/v1/sessions/" + session.str() +
-                     "/snapshot\",\"snapshot_seq\":" + std::to_string(*snapshot ? (*snapshot)->seq.value : 0));
-}
-
 void append_updates(std::string& out, const engine::session_id& session,
                     const std::vector<engine::update_row>& updates) {
   out += "\"updates\":[";
@@ -70,7 +62,7 @@ http_answer page_after(reader_stores& stores, const engine::session_id& session,
   // One more than asked for tells whether there is more.
   auto page = stores.updates->updates_after(session, {after}, limit + 1);
   if (!page) return problem_of(page.error());
-  if (page->gone) return gone(stores, session);
+  if (page->gone) return gone(*stores.updates, session);
   const bool has_more = page->updates.size() > limit;
   if (has_more) page->updates.pop_back();
   std::string body = "{\"session\":\"" + session.str() + "\",";

@@ -13,7 +13,6 @@ using internal::call;
 
 /// Rows that a status reads at most of each growing table.
 constexpr std::int64_t status_rows_max = 200'000;
-constexpr std::int64_t node_dead_after_ms = 5'000;
 
 class admin_store final : public engine::admin_store {
  public:
@@ -37,7 +36,7 @@ class admin_store final : public engine::admin_store {
     report.oldest_pending_age = std::chrono::milliseconds{internal::number(row[6])};
     report.pending_is_exact = internal::text(row[7]) == "t";
     report.schema_version = static_cast<int>(internal::number(row[8]));
-    auto live = link_.exec(call("node_live").number(node_dead_after_ms).text("").str());
+    auto live = link_.exec(call("node_live").number(internal::node_dead_after_ms).text("").str());
     if (!live) return tl::make_unexpected(live.error());
     report.nodes = internal::nodes(*live);
     for (const auto& node : *live) {

@@ -18,7 +18,6 @@ using std::chrono::milliseconds;
 constexpr std::int64_t counted_rows_max = 10'000;
 constexpr std::int64_t ranked_commands_max = 10'000;
 constexpr std::int64_t letters_looked_at_max = 5'000;
-constexpr std::int64_t node_dead_after_ms = 5'000;
 /// Above this something is wrong, and asking again is better than waiting.
 constexpr milliseconds statement_timeout_max{3'000};
 
@@ -92,7 +91,7 @@ class console_store final : public engine::console_store {
     o.pending_is_exact = internal::text(row[5]) == "t";
     o.retrying = internal::number(row[6]);
     o.dead = internal::number(row[7]);
-    auto rows = link_.exec(call("console_nodes").number(node_dead_after_ms).str());
+    auto rows = link_.exec(call("console_nodes").number(internal::node_dead_after_ms).str());
     if (!rows) return tl::make_unexpected(rows.error());
     auto infos = internal::nodes(*rows);
     for (std::size_t i = 0; i < infos.size(); ++i)

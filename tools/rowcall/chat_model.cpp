@@ -22,14 +22,6 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(blank) - begin + 1);
 }
 
-std::string object_of(std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
-  engine::json::writer w;
-  w.begin_object();
-  for (const auto& [key, text] : members) w.key(key).string(text);
-  w.end_object();
-  return std::move(w).str();
-}
-
 /// One parser for the one thread that uses a model; a parsed object lives until the next call.
 engine::json::parser& parser() {
   thread_local engine::json::parser p;
@@ -159,7 +151,7 @@ void chat_model::help() {
 
 void chat_model::post(std::string_view text) {
   if (!current_) return complain("you are in no room: /join one first. Not sent: " + std::string{text});
-  queue(*current_, "post_message", std::string{text}, object_of({{"chat_id", current_->str()}, {"text", text}}));
+  queue(*current_, "post_message", std::string{text}, engine::json::object_of({{"chat_id", current_->str()}, {"text", text}}));
 }
 
 void chat_model::list_rooms() {
@@ -198,7 +190,7 @@ void chat_model::leave(std::string_view rest) {
   if (rest.empty() && !current_) return complain("you are in no room");
   const auto id = rest.empty() ? *current_ : room_of(rest);
   if (!memberships_.contains(id)) return complain("you are not in #" + short_name(id));
-  queue(id, "leave_chat", {}, object_of({{"chat_id", id.str()}}));
+  queue(id, "leave_chat", {}, engine::json::object_of({{"chat_id", id.str()}}));
   memberships_.erase(id);  // at once, so that a /join that follows asks for it again
   if (current_ == id) current_.reset();
 }
@@ -206,7 +198,7 @@ void chat_model::leave(std::string_view rest) {
 void chat_model::rename(std::string_view rest) {
   if (!current_) return complain("you are in no room");
   if (rest.empty()) return complain("write /rename and the new name");
-  queue(*current_, "rename_chat", std::string{rest}, object_of({{"chat_id", current_->str()}, {"name", rest}}));
+  queue(*current_, "rename_chat", std::string{rest}, engine::json::object_of({{"chat_id", current_->str()}, {"name", rest}}));
 }
 
 // ---------------------------------------------------------------- entering a room
@@ -220,10 +212,10 @@ void chat_model::enter(entry e) {
     effects_.load.push_back(entering_->room);
 }
 
-void chat_model::ask_to_join(const entry& e) { queue(e.room, "join_chat", {}, object_of({{"chat_id", e.room.str()}})); }
+void chat_model::ask_to_join(const entry& e) { queue(e.room, "join_chat", {}, engine::json::object_of({{"chat_id", e.room.str()}})); }
 
 void chat_model::ask_to_create(const entry& e) {
-  queue(e.room, "create_chat", {}, object_of({{"chat_id", e.room.str()}, {"name", e.name}}));
+  queue(e.room, "create_chat", {}, engine::json::object_of({{"chat_id", e.room.str()}, {"name", e.name}}));
 }
 
 void chat_model::entry_refused(const std::string& reason) {
@@ -246,7 +238,7 @@ void chat_model::show_room(const engine::session_id& id) {
   say(std::move(head));
   show_lines(room, config_.history);
   entering_.reset();
-  if (selected_ != id) queue(id, "select_chat", {}, object_of({{"chat_id", id.str()}}));
+  if (selected_ != id) queue(id, "select_chat", {}, engine::json::object_of({{"chat_id", id.str()}}));
   run_deferred();
 }
 

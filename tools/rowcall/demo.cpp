@@ -9,6 +9,7 @@
 
 #include "client/follower.hpp"
 #include "client/submitter.hpp"
+#include "engine/json.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/format.hpp"
@@ -29,14 +30,6 @@ std::string random_hex() {
 }
 
 session_id session(const std::string& text) { return *session_id::parse(text); }
-
-std::string object_of(std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
-  engine::json::writer w;
-  w.begin_object();
-  for (const auto& [key, text] : members) w.key(key).string(text);
-  w.end_object();
-  return std::move(w).str();
-}
 
 engine::error no_answer(const std::string& what) {
   return {engine::errc::timed_out, what + "\nIs an engine running on this database and NATS? See `rowcall status`."};
@@ -143,11 +136,11 @@ class play {
     const std::string_view type = s.type;
     engine::command_request request{user(s.user), s.type, {}, {}};
     if (type == "post_message")
-      request.data = object_of({{"chat_id", room_.str()}, {"text", s.text}});
+      request.data = engine::json::object_of({{"chat_id", room_.str()}, {"text", s.text}});
     else if (type == "create_chat" || type == "rename_chat")
-      request.data = object_of({{"chat_id", room_.str()}, {"name", s.text}});
+      request.data = engine::json::object_of({{"chat_id", room_.str()}, {"name", s.text}});
     else
-      request.data = object_of({{"chat_id", room_.str()}});
+      request.data = engine::json::object_of({{"chat_id", room_.str()}});
     auto outcome = submitter_->submit(std::move(request));
     if (!outcome) return tl::make_unexpected(outcome.error());
     if (outcome->kind == engine::submit_receipt::outcome::unknown_kind)

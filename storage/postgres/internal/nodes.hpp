@@ -9,6 +9,9 @@
 
 namespace rowcall::storage::postgres::internal {
 
+/// A node that has been silent for so long is not among those that people are shown.
+constexpr std::int64_t node_dead_after_ms = 5'000;
+
 /// The rows of query node_live.
 inline std::vector<engine::node_info> nodes(const pqxx::result& rows) {
   std::vector<engine::node_info> out;
