@@ -10,8 +10,8 @@
 #include "engine/ports.hpp"
 #include "engine/session.hpp"
 
-/// One engine: the directory, the session actors, the turn workers and the node actor (heartbeat, sweep, retention) in
-/// one CAF actor system. CAF stays behind this header.
+/// One engine: the directory, the session actors, the turn workers, the node actor (heartbeat) and the upkeep actor (sweep,
+/// retention) in one CAF actor system. CAF stays behind this header.
 namespace rowcall::actors {
 
 struct node_config {
@@ -45,7 +45,8 @@ std::shared_ptr<engine::clock> make_steady_clock();
 
 struct node_ports {
   std::function<std::unique_ptr<engine::turn_store>()> make_turn_store;  ///< called once per turn worker
-  std::unique_ptr<engine::node_store> nodes;
+  std::unique_ptr<engine::node_store> nodes;   ///< for the heartbeat, which nothing may delay
+  std::unique_ptr<engine::node_store> upkeep;  ///< for the sweep and the retention, which take as long as they take
   engine::bus* bus = nullptr;                         ///< must outlive the node
   const engine::module_registry* modules = nullptr;   ///< must outlive the node
   std::shared_ptr<engine::clock> clock;

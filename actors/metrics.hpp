@@ -86,7 +86,7 @@ struct metrics {
   std::atomic<std::int64_t> sessions_known = 0, sessions_ready = 0, sessions_held = 0, turns_open = 0;
   std::atomic<std::int64_t> session_actors = 0;
   std::atomic<bool> is_store_connected = false;
-  std::atomic<std::int64_t> store_answered_at_ns = 0;  ///< when it last did, by the node's clock
+  std::atomic<std::int64_t> store_answered_at_ns = 0;  ///< a heartbeat, by the node's clock
 };
 
 }  // namespace rowcall::actors

@@ -93,7 +93,11 @@ struct engine_node_test : testing::Test {
     node_ports p;
     p.make_turn_store = store ? store : [this, name = c.node] { return storage::memory::make_turn_store(db, name); };
     p.nodes = storage::memory::make_node_store(db);
-    if (wrapped) p.nodes = wrapped(std::move(p.nodes));
+    p.upkeep = storage::memory::make_node_store(db);
+    if (wrapped) {
+      p.nodes = wrapped(std::move(p.nodes));
+      p.upkeep = wrapped(std::move(p.upkeep));
+    }
     p.bus = bus.get();
     p.modules = &modules;
     p.clock = clock;
@@ -491,34 +495,50 @@ struct gate {
   }
 };
 
-/// Its heartbeat does not come back while the gate is shut.
-class silent_node_store final : public engine::node_store {
+/// Some of its calls do not come back while their gate is shut.
+class gated_node_store final : public engine::node_store {
  public:
-  silent_node_store(std::unique_ptr<engine::node_store> inner, std::shared_ptr<gate> g)
-      : inner_(std::move(inner)), gate_(std::move(g)) {}
+  struct gates {
+    gate heartbeat, sweep, cleanup;
+    std::atomic<int> heartbeats = 0;
+    void open() {
+      for (auto* g : {&heartbeat, &sweep, &cleanup}) g->open();
+    }
+  };
+  gated_node_store(std::unique_ptr<engine::node_store> inner, std::shared_ptr<gates> g)
+      : inner_(std::move(inner)), gates_(std::move(g)) {}
   engine::result<void> join(const std::string& n, const std::vector<std::string>& k) override {
     return inner_->join(n, k);
   }
   engine::result<std::vector<engine::node_info>> heartbeat(const std::string& n, const engine::node_rates& r,
                                                            std::chrono::milliseconds d) override {
-    gate_->pass();
+    gates_->heartbeat.pass();
+    ++gates_->heartbeats;
     return inner_->heartbeat(n, r, d);
   }
   engine::result<void> leave(const std::string& n) override { return inner_->leave(n); }
   engine::result<void> sweep(const std::vector<std::string>& k,
                              const std::function<bool(std::span<const engine::pending_session>)>& f) override {
+    gates_->sweep.pass();
     return inner_->sweep(k, f);
   }
   engine::result<void> set_admission(const engine::admission_limits& limits) override {
     return inner_->set_admission(limits);
   }
   engine::result<engine::cleanup_report> cleanup(const engine::cleanup_request& r) override {
+    gates_->cleanup.pass();
     return inner_->cleanup(r);
   }
 
  private:
   std::unique_ptr<engine::node_store> inner_;
-  std::shared_ptr<gate> gate_;
+  std::shared_ptr<gates> gates_;
+};
+
+/// A call that still waited would keep the node from ending.
+struct opened_at_the_end {
+  std::shared_ptr<gated_node_store::gates> gates;
+  ~opened_at_the_end() { gates->open(); }
 };
 
 /// Real time, and minutes of it when told.
@@ -532,22 +552,53 @@ class leaping_clock final : public engine::clock {
 TEST_F(engine_node_test, a_store_that_is_silent_makes_the_node_not_ready_and_it_says_for_how_long) {
   auto leaping = std::make_shared<leaping_clock>();
   clock = leaping;
-  auto g = std::make_shared<gate>();
+  auto g = std::make_shared<gated_node_store::gates>();
   auto node = make(config(), {}, [&](std::unique_ptr<engine::node_store> inner) {
-    return std::make_unique<silent_node_store>(std::move(inner), g);
+    return std::make_unique<gated_node_store>(std::move(inner), g);
   });
-  const std::unique_ptr<gate, void (*)(gate*)> opened_at_the_end{g.get(), [](gate* shut) { shut->open(); }};
+  const opened_at_the_end opened{g};
   EXPECT_EQ(node->why_not_ready(), "PostgreSQL has not been reached yet");
   node->start();
   ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
-  g->is_shut = true;
-  ASSERT_TRUE(eventually(5s, [&] { return g->is_waited_at.load(); }));
+  g->heartbeat.is_shut = true;
+  ASSERT_TRUE(eventually(5s, [&] { return g->heartbeat.is_waited_at.load(); }));
   EXPECT_TRUE(node->is_ready());
   leaping->leap_s = 60;
   EXPECT_FALSE(node->is_ready());
   EXPECT_NE(node->why_not_ready().find("has not answered for 6"), std::string::npos) << node->why_not_ready();
   g->open();
   EXPECT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+}
+
+TEST_F(engine_node_test, a_sweep_or_a_retention_that_takes_long_does_not_delay_the_heartbeat) {
+  for (const bool in_sweep : {true, false}) {
+    auto g = std::make_shared<gated_node_store::gates>();
+    auto c = config();
+    c.node = in_sweep ? "sweeps" : "cleans";
+    c.retention = 1h;
+    c.retention_interval = 10ms;
+    auto node = make(c, {}, [&](std::unique_ptr<engine::node_store> inner) {
+      return std::make_unique<gated_node_store>(std::move(inner), g);
+    });
+    const opened_at_the_end opened{g};
+    node->start();
+    ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+    auto& shut = in_sweep ? g->sweep : g->cleanup;
+    shut.is_shut = true;
+    ASSERT_TRUE(eventually(5s, [&] { return shut.is_waited_at.load(); }));
+    const auto began = clock->now();
+    const int before = g->heartbeats;
+    ASSERT_TRUE(eventually(5s, [&] { return clock->now() - began > 3 * c.dead_after && g->heartbeats >= before + 5; }));
+    EXPECT_TRUE(shut.is_shut);
+    auto looker = storage::memory::make_node_store(db);
+    ASSERT_TRUE(looker->join("looker", {"echo"}));
+    const auto alive = looker->heartbeat("looker", {}, c.dead_after);
+    ASSERT_TRUE(alive);
+    EXPECT_EQ(std::count_if(alive->begin(), alive->end(), [&](const auto& n) { return n.node == c.node; }), 1);
+    EXPECT_TRUE(node->is_ready()) << node->why_not_ready();
+    g->open();
+    EXPECT_TRUE(node->stop(5s));
+  }
 }
 
 TEST_F(engine_node_test, stopping_finishes_the_open_turns_and_leaves) {

@@ -148,6 +148,7 @@ exit_code run(const global_options& global, const serve_options& options, engine
     return storage::postgres::make_turn_store(turn_store_config_of(global, *incarnation, options), config.node);
   };
   ports.nodes = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
+  ports.upkeep = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
   ports.bus = bus->get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
