@@ -31,7 +31,7 @@ void publish_counts(const directory_state& st) {
   counters.sessions_known = static_cast<std::int64_t>(st.sessions->known_count());
   counters.sessions_ready = static_cast<std::int64_t>(st.sessions->ready_count());
   counters.sessions_held = static_cast<std::int64_t>(st.sessions->held_count());
-  counters.turns_open = static_cast<std::int64_t>(st.open_turns);
+  counters.turns_open = static_cast<std::int64_t>(st.sessions->open_turn_count());
 }
 
 session_actor actor_of(self_pointer self, const engine::directory::taken& t) {
@@ -67,7 +67,7 @@ std::shared_ptr<const engine::command_row> expected_of(const directory_state& st
 /// Gives free workers what is ready.
 void assign(self_pointer self) {
   auto& st = self->state;
-  while (!st.is_draining && !st.free_workers.empty() && st.open_turns < st.sessions->turns_max()) {
+  while (!st.is_draining && !st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max()) {
     auto work = st.sessions->take(st.config.clock->now());
     if (work.sessions.empty()) break;
     auto t = std::make_shared<turn>();
@@ -77,7 +77,6 @@ void assign(self_pointer self) {
     t->work = std::move(work);
     const std::size_t worker = st.free_workers.back();
     st.free_workers.pop_back();
-    ++st.open_turns;
     self->send(st.workers[worker], turn_assignment{std::move(t)});
   }
 }
@@ -87,7 +86,7 @@ void arm(self_pointer self) {
   auto& st = self->state;
   const auto now = st.config.clock->now();
   auto due = now + st.config.tick_interval;
-  if (!st.free_workers.empty())
+  if (!st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max())
     if (auto next = st.sessions->next_due(); next && *next < due)
       due = std::max(*next, now + std::chrono::milliseconds{1});
   if (st.next_tick > now && st.next_tick <= due) return;
@@ -141,8 +140,7 @@ void on_report(self_pointer self, const turn_report_ptr& r) {
   const auto now = st.config.clock->now();
   st.sessions->finish(r->sessions, r->shards_lost, now);
   if (r->turn->was_mistaken) st.hints_off_until = now + hints_off;
-  --st.open_turns;
-  if (st.open_turns == 0 && st.has_drain_promise) {
+  if (st.sessions->open_turn_count() == 0 && st.has_drain_promise) {
     st.has_drain_promise = false;
     st.drained.deliver(true);
   }
@@ -189,7 +187,7 @@ directory_actor::behavior_type session_directory(directory_actor::stateful_point
       [self](directory_tick) { on_tick(self); },
       [self](drain_request) -> caf::result<bool> {
         self->state.is_draining = true;
-        if (self->state.open_turns == 0) return true;
+        if (self->state.sessions->open_turn_count() == 0) return true;
         self->state.has_drain_promise = true;
         self->state.drained = self->make_response_promise<bool>();
         return self->state.drained;

@@ -89,7 +89,6 @@ struct directory_state {
     int sweeps = 0;
   };
   std::map<engine::session_id, sighting> foreign;  ///< pending, another node's
-  std::size_t open_turns = 0;
   bool is_draining = false;
   caf::typed_response_promise<bool> drained;
   engine::clock::time_point next_tick{};

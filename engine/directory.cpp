@@ -105,18 +105,27 @@ bool directory::is_open(const shard_state& shard, time_point now) const {
          !(is_isolated_turn_open_ && entries_[shard.ready.front()].isolate);
 }
 
+/// Whether the next turn has to wait for what is still to come.
+bool directory::is_early(time_point now) const {
+  return open_turns_ > 0 && !is_parallel() && !is_isolated_turn_open_ && now < taken_at_ + config_.overlap_after;
+}
+
 bool directory::has_ready(time_point now) const {
+  if (is_early(now)) return false;
   if (!held_.empty() && held_.front().first <= now) return true;
   return std::any_of(shards_.begin(), shards_.end(), [&](const shard_state& shard) { return is_open(shard, now); });
 }
 
 directory::assignment directory::take(time_point now) {
   release_held(now);
+  if (is_early(now)) return {};
   std::vector<shard_index> open;
   for (shard_index i = 0; i < config_.shard_count; ++i)
     if (is_open(shards_[static_cast<std::size_t>(i)], now)) open.push_back(i);
   assignment result;
   if (open.empty()) return result;
+  ++open_turns_;
+  taken_at_ = now;
   std::sort(open.begin(), open.end(), [&](shard_index a, shard_index b) {
     return entries_[shards_[static_cast<std::size_t>(a)].ready.front()].arrival <
            entries_[shards_[static_cast<std::size_t>(b)].ready.front()].arrival;
@@ -140,8 +149,9 @@ directory::assignment directory::take(time_point now) {
     take_front(first);
     return result;
   }
-  // No worker takes more than its share of the shards, so that a burst is spread over all workers.
-  const std::size_t share = (static_cast<std::size_t>(config_.shard_count) + turns_max() - 1) / turns_max();
+  // No worker takes more than its share of the shards, so that work for several is spread over all of them.
+  const std::size_t turns = is_parallel() ? turns_max() : 1;
+  const std::size_t share = (static_cast<std::size_t>(config_.shard_count) + turns - 1) / turns;
   if (open.size() > share) open.resize(share);
   const std::size_t sessions_per_shard = std::max<std::size_t>(1, config_.limits.sessions_max / open.size());
   for (const shard_index i : open) {
@@ -156,6 +166,9 @@ directory::assignment directory::take(time_point now) {
 }
 
 void directory::finish(std::span<const finished> sessions, std::span<const shard_index> shards_lost, time_point now) {
+  ROWCALL_ASSERT(open_turns_ > 0);
+  --open_turns_;
+  are_turns_long_ = now - taken_at_ >= config_.overlap_after;
   if (!shards_lost.empty()) {
     std::vector<bool> lost(shards_.size());
     for (shard_index i : shards_lost) lost[static_cast<std::size_t>(i)] = true;
@@ -237,6 +250,7 @@ std::optional<directory::time_point> directory::next_due() const {
   if (!held_.empty()) due = held_.front().first;
   for (const auto& shard : shards_)
     if (is_open(shard, time_point::max()) && (!due || shard.not_before < *due)) due = shard.not_before;
+  if (due && is_early(*due)) due = taken_at_ + config_.overlap_after;
   return due;
 }
 

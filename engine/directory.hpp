@@ -23,6 +23,9 @@ struct directory_config {
   /// So many more in a backlog, whose turns are long and wait for the disk when they commit: the cores have room. Turns of what
   /// has just arrived only get smaller by it.
   std::size_t workers_for_backlog = 1;
+  /// While a turn is open, what becomes ready waits for its end, and then makes one large turn instead of several small ones;
+  /// but no longer than this. Turns that take longer than this, and a backlog, have all workers. 0: no waiting.
+  std::chrono::milliseconds overlap_after{10};
   turn_limits limits;
   /// Known but idle sessions beyond this many are passivated, the longest idle first.
   std::size_t sessions_known_max = 100'000;
@@ -72,8 +75,10 @@ class directory {
   /// are none. Their shards stay reserved until finish().
   assignment take(time_point now);
   bool has_ready(time_point now) const;
-  /// How many turns may be open at this moment.
+  /// How many turns may be open at this moment. Within overlap_after of the last one's opening has_ready() is false and
+  /// take() gives nothing, unless they are worth having in parallel.
   std::size_t turns_max() const { return config_.workers + (is_backlogged_ ? config_.workers_for_backlog : 0); }
+  std::size_t open_turn_count() const { return open_turns_; }
 
   struct finished {
     enum class status {
@@ -132,6 +137,8 @@ class directory {
   static constexpr slot none = ~slot{0};
 
   bool is_open(const shard_state& shard, time_point now) const;
+  bool is_parallel() const { return is_backlogged_ || are_turns_long_ || config_.overlap_after.count() == 0; }
+  bool is_early(time_point now) const;
   slot slot_of(const session_id& session);
   void make_ready(slot s, bool front);
   void make_idle(slot s, time_point now);
@@ -148,6 +155,9 @@ class directory {
   std::size_t idle_count_ = 0, ready_count_ = 0, in_turn_count_ = 0, held_count_ = 0;
   static constexpr std::size_t turns_of_backlog = 16;
   bool is_backlogged_ = false;           ///< what is ready makes so many turns or more like the one that ended last
+  std::size_t open_turns_ = 0;
+  time_point taken_at_{};                ///< when the last turn was taken
+  bool are_turns_long_ = false;          ///< the one that ended last took overlap_after or longer
   bool is_isolated_turn_open_ = false;  ///< there is never more than one
   std::uint64_t arrivals_ = 0;
 };

@@ -16,6 +16,7 @@ session_id id(const std::string& text) { return session_id::parse(text).value();
 struct directory_test : testing::Test {
   directory_config config;
   directory::time_point now{};
+  directory_test() { config.overlap_after = std::chrono::milliseconds{0}; }
   directory make() { return directory{config}; }
 
   directory::finished done(directory::slot s, std::int64_t cursor) {
@@ -109,6 +110,57 @@ TEST_F(directory_test, a_backlog_gets_one_more_turn_at_a_time) {
   EXPECT_EQ(shards.size(), 22u) << "a third";
   end(c, c.sessions.size());
   EXPECT_EQ(d.turns_max(), 2u) << "that turn left nothing behind";
+}
+
+TEST_F(directory_test, what_becomes_ready_while_a_short_turn_is_open_waits_for_its_end) {
+  config.overlap_after = std::chrono::milliseconds{25};
+  auto d = make();
+  for (int i = 0; i < 300; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
+  const auto first = d.take(now);
+  EXPECT_EQ(first.sessions.size(), 300u) << "it has all shards";
+  d.wake(id("echo-late"), {}, now);
+  std::vector<directory::finished> ended;
+  for (const auto& s : first.sessions) ended.push_back(done(s.index, 1));
+  now += std::chrono::milliseconds{10};
+  d.finish(ended, {}, now);
+  const auto second = d.take(now);
+  ASSERT_EQ(second.sessions.size(), 1u);
+  for (int i = 0; i < 100; ++i) d.wake(id("echo-other" + std::to_string(i)), {}, now);
+  EXPECT_FALSE(d.has_ready(now));
+  EXPECT_TRUE(d.take(now).sessions.empty());
+  ASSERT_TRUE(d.next_due());
+  EXPECT_EQ(*d.next_due(), now + config.overlap_after);
+  finish_one(d, done(second.sessions[0].index, 1));
+  EXPECT_GE(d.take(now).sessions.size(), 100u);
+}
+
+TEST_F(directory_test, a_long_turn_does_not_keep_the_others_waiting) {
+  config.overlap_after = std::chrono::milliseconds{25};
+  config.workers = 2;
+  auto d = make();
+  d.wake(id("echo-slow"), {}, now);
+  const auto slow = d.take(now);
+  for (int i = 0; i < 1000; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
+  now += config.overlap_after;
+  EXPECT_GT(d.take(now).sessions.size(), 900u) << "all but those of the slow one's shard";
+  EXPECT_EQ(d.open_turn_count(), 2u);
+  now += config.overlap_after;
+  finish_one(d, done(slow.sessions[0].index, 1));
+  // Turns are long now: the next ones share the shards, and open at once.
+  d.wake(id("echo-slow"), {}, now);
+  EXPECT_TRUE(d.has_ready(now));
+}
+
+TEST_F(directory_test, a_turn_in_isolation_keeps_nobody_waiting) {
+  config.overlap_after = std::chrono::milliseconds{25};
+  auto d = make();
+  d.wake(id("echo-a"), {}, now);
+  auto f = done(d.take(now).sessions[0].index, 0);
+  f.kind = directory::finished::status::isolate;
+  finish_one(d, f);
+  ASSERT_TRUE(d.take(now).isolated);
+  d.wake(id("echo-b"), {}, now);
+  EXPECT_EQ(d.take(now).sessions.size(), 1u);
 }
 
 TEST_F(directory_test, no_worker_takes_more_than_its_share_of_the_shards) {

@@ -29,6 +29,7 @@ actors::node_config node_config_of(const serve_options& o) {
   c.node = o.node.empty() ? actors::make_node_name() : o.node;
   c.turn_workers = o.workers;
   c.backlog_workers = o.backlog_workers;
+  c.directory.overlap_after = o.turn_overlap_after;
   c.actor_threads = o.scheduler_threads > 0 ? o.scheduler_threads
                                             : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 64);
   c.limits = {o.turn_sessions_max, o.turn_commands_per_session_max, o.turn_commands_max, o.turn_bytes_max};
