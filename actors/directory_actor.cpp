@@ -1,5 +1,7 @@
 #include "actors/directory_actor.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "actors/session_actor.hpp"
@@ -11,6 +13,7 @@ using self_pointer = directory_actor::stateful_pointer<directory_state>;
 using wake_result = engine::directory::wake_result;
 
 constexpr std::size_t foreign_sessions_max = 100'000;
+constexpr std::size_t released_before_trim = 10'000;
 /// After a wake that brought a wrong command: whoever sends such wakes makes sessions load their state anew, once in a
 /// while at most.
 constexpr std::chrono::milliseconds hints_off{1'000};
@@ -64,10 +67,15 @@ std::shared_ptr<const engine::command_row> expected_of(const directory_state& st
   return st.hint->command;
 }
 
+/// Whether one more turn could be given away.
+bool has_room(const directory_state& st) {
+  return !st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max();
+}
+
 /// Gives free workers what is ready.
 void assign(self_pointer self) {
   auto& st = self->state;
-  while (!st.is_draining && !st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max()) {
+  while (!st.is_draining && has_room(st)) {
     auto work = st.sessions->take(st.config.clock->now());
     if (work.sessions.empty()) break;
     auto t = std::make_shared<turn>();
@@ -86,7 +94,7 @@ void arm(self_pointer self) {
   auto& st = self->state;
   const auto now = st.config.clock->now();
   auto due = now + st.config.tick_interval;
-  if (!st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max())
+  if (has_room(st))
     if (auto next = st.sessions->next_due(); next && *next < due)
       due = std::max(*next, now + std::chrono::milliseconds{1});
   if (st.next_tick > now && st.next_tick <= due) return;
@@ -157,7 +165,18 @@ void on_report(self_pointer self, const turn_report_ptr& r) {
 
 void on_tick(self_pointer self) {
   auto& st = self->state;
-  for (auto slot : st.sessions->passivate(st.config.clock->now())) release(self, slot);
+  const auto gone = st.sessions->passivate(st.config.clock->now());
+  for (auto slot : gone) release(self, slot);
+  st.released += gone.size();
+  // After a crowd has gone: the allocator would keep what it needed. A tick later, when its actors have ended.
+  if (st.released >= released_before_trim && gone.size() < released_before_trim / 10) {
+    if (st.sessions->shrink()) {
+      st.actors.resize(st.sessions->slot_count());
+      st.actors.shrink_to_fit();
+    }
+    malloc_trim(0);
+    st.released = 0;
+  }
   proceed(self);
 }
 
