@@ -8,6 +8,7 @@
 #include <caf/all.hpp>
 
 #include "actors/directory_actor.hpp"
+#include "actors/internal/decide_watch.hpp"
 #include "actors/internal/inline_executor.hpp"
 #include "actors/node_actor.hpp"
 #include "actors/turn_worker.hpp"
@@ -48,6 +49,7 @@ engine::result<void> validate(const node_config& c) {
   if (c.sweep_interval < milliseconds{10}) return wrong("the sweep interval must be at least 10 ms");
   if (c.heartbeat_interval < milliseconds{10}) return wrong("the heartbeat interval must be at least 10 ms");
   if (c.dead_after < 2 * c.heartbeat_interval) return wrong("dead-after must be at least two heartbeat intervals");
+  if (c.decide_timeout < milliseconds{0}) return wrong("decide-timeout must be 0 (none) or more");
   if (c.admission.session_pending_max < 0 || c.admission.pending_max < 0)
     return wrong("the limits of pending commands must be 0 (none) or more");
   if (c.session.retry.attempts_max < 1) return wrong("the maximum of attempts must be at least 1");
@@ -78,6 +80,7 @@ struct engine_node::impl {
   directory_actor directory;
   node_actor node_handle;
   upkeep_actor upkeep_handle;
+  std::vector<std::shared_ptr<internal::decide_watch>> watches;
   std::vector<turn_worker_actor> workers;
   std::vector<std::unique_ptr<engine::subscription>> subscriptions;
   bool is_stopped = false;
@@ -122,7 +125,7 @@ struct engine_node::impl {
       w.modules = ports.modules;
       w.reconnect_wait = config.reconnect_wait;
       w.reconnect_wait_max = config.reconnect_wait_max;
-      w.decide_timeout = config.decide_timeout;
+      w.watch = watches.emplace_back(std::make_shared<internal::decide_watch>());
       w.bus = ports.bus;
       w.clock = ports.clock;
       w.counters = &counters;
@@ -158,6 +161,9 @@ struct engine_node::impl {
     n.dead_after = config.dead_after;
     n.reconnect_wait_max = config.reconnect_wait_max;
     n.admission = config.admission;
+    n.watches = watches;
+    n.decide_timeout = config.decide_timeout;
+    n.on_hang = ports.on_hang;
     n.clock = ports.clock;
     n.counters = &counters;
     n.is_joined = &is_joined;
@@ -206,9 +212,11 @@ struct engine_node::impl {
       caf::scoped_actor self{*system};
       self->request(directory, left(), drain_request{})
           .receive([](bool) {}, [&](const caf::error&) { in_time = false; });
-      self->request(node_handle, std::max(left(), milliseconds{200}), leave_request{})
-          .receive([&](bool left_cleanly) { in_time = in_time && left_cleanly; },
-                   [&](const caf::error&) { in_time = false; });
+      // What a node that has left was serving needs no care. Who did not drain can not say so: its module may hang.
+      if (in_time)
+        self->request(node_handle, std::max(left(), milliseconds{200}), leave_request{})
+            .receive([&](bool left_cleanly) { in_time = in_time && left_cleanly; },
+                     [&](const caf::error&) { in_time = false; });
     }
     (void)ports.bus->flush(std::max(milliseconds{1}, std::min(timeout, milliseconds{500})));
     for (auto& w : workers) caf::anon_send_exit(w, caf::exit_reason::user_shutdown);
@@ -239,6 +247,8 @@ std::string engine_node::why_not_ready() const {
                                        i.counters.store_answered_at_ns};
   if (since > std::max<std::chrono::nanoseconds>(silence_min, 4 * i.config.dead_after))
     return "PostgreSQL has not answered for " + std::to_string(since / milliseconds{1}) + " ms";
+  if (i.counters.workers_overdue > 0)
+    return "a module does not come back from a command: the log says which (decide_overdue)";
   return {};
 }
 const metrics& engine_node::counters() const { return impl_->counters; }

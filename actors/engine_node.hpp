@@ -27,7 +27,10 @@ struct node_config {
   std::chrono::milliseconds dead_after{750};  ///< a node whose heartbeat is older is dead: others serve its shards
   std::chrono::milliseconds reconnect_wait{50};       ///< after a lost store connection; doubled up to the maximum
   std::chrono::milliseconds reconnect_wait_max{500};
-  std::chrono::milliseconds decide_timeout{30'000};   ///< of the actors of one turn together
+  /// A module that is at one command for longer is told to the log, and the node is not ready; after three times as
+  /// long the process is to end (node_ports::on_hang). Three times must be less than the store's transaction timeout:
+  /// the shards must not go to another node while this one lives, or the attempt would not count. 0 = nobody watches.
+  std::chrono::milliseconds decide_timeout{1'000};
   engine::admission_limits admission;                 ///< of the whole database: the engine that joins last decides
   std::chrono::seconds retention{0};                  ///< 0 = keep everything
   std::chrono::milliseconds retention_interval{10'000};
@@ -54,6 +57,8 @@ struct node_ports {
   /// Called once, from an actor's thread, when an actor died of something unforeseen: the process should end, the
   /// database recovers the work.
   std::function<void(std::string_view)> on_fatal;
+  /// Called from an actor's thread while a module hangs: the process must end at once, without a clean leave.
+  std::function<void(std::string_view)> on_hang;
 };
 
 class engine_node {

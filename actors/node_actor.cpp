@@ -8,6 +8,9 @@ namespace {
 using self_pointer = node_actor::stateful_pointer<node_state>;
 using std::chrono::milliseconds;
 
+/// After so many times decide-timeout a module is taken to hang.
+constexpr int decide_timeouts_max = 3;
+
 /// Tells the directory which shards are this node's, when the nodes alive have changed.
 void update_preference(self_pointer self, const std::vector<engine::node_info>& nodes) {
   auto& st = self->state;
@@ -109,9 +112,41 @@ bool heartbeat(self_pointer self) {
   return true;
 }
 
+/// A module that does not come back keeps its worker and its shards, and nobody else would notice: its heartbeat goes
+/// on. Said once; then the process ends, as if the command had killed it: only so the attempt counts.
+void watch_modules(self_pointer self) {
+  auto& st = self->state;
+  const auto timeout = st.config.decide_timeout;
+  if (timeout.count() == 0) return;
+  st.is_overdue.resize(st.config.watches.size());
+  std::int64_t overdue = 0;
+  for (std::size_t i = 0; i < st.config.watches.size(); ++i) {
+    const auto found = st.config.watches[i]->look(st.config.clock->now(), st.config.heartbeat_interval);
+    const bool is_overdue = found && found->since >= timeout;
+    const bool is_new = is_overdue && !st.is_overdue[i];
+    st.is_overdue[i] = is_overdue;
+    if (!is_overdue) continue;
+    ++overdue;
+    const std::string where = found->command.value == 0
+                                  ? "loading the state of session " + found->session
+                                  : "deciding on command " + found->session + '/' +
+                                        std::to_string(found->command.value) + " of type " + found->type;
+    const auto ms = std::to_string(found->since / milliseconds{1}) + " ms";
+    if (is_new) {
+      ++st.config.counters->decides_overdue;
+      st.config.log(engine::log_level::error, "a module does not come back: it has been " + where + " for " + ms,
+                    {"decide_overdue", found->session, found->command, {}});
+    }
+    if (found->since >= decide_timeouts_max * timeout && st.config.on_hang)
+      st.config.on_hang("a module hangs: it has been " + where + " for " + ms);
+  }
+  st.config.counters->workers_overdue = overdue;
+}
+
 void tick(self_pointer self) {
   auto& st = self->state;
   if (st.has_left) return;
+  watch_modules(self);
   const bool is_well = heartbeat(self);
   // After the preference, which the directory has to know by then.
   if (is_well && std::exchange(st.sweep_is_due, false)) self->send(st.upkeep, sweep_request{});

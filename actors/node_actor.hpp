@@ -8,6 +8,7 @@
 #include <caf/all.hpp>
 
 #include "actors/directory_actor.hpp"
+#include "actors/internal/decide_watch.hpp"
 #include "actors/internal/store_contact.hpp"
 #include "actors/metrics.hpp"
 #include "actors/upkeep_actor.hpp"
@@ -36,6 +37,9 @@ struct node_actor_config {
   std::chrono::milliseconds reconnect_wait_max{1'000};
   engine::admission_limits admission;
   std::shared_ptr<const engine::clock> clock;
+  std::vector<std::shared_ptr<internal::decide_watch>> watches;  ///< of the turn workers
+  std::chrono::milliseconds decide_timeout{1'000};               ///< see actors::node_config; 0 = nobody watches
+  std::function<void(std::string_view)> on_hang;                 ///< see node_ports
   metrics* counters = nullptr;
   std::atomic<bool>* is_joined = nullptr;
   engine::log_sink log;
@@ -44,8 +48,9 @@ struct node_actor_config {
 /// The node among nodes (detached: its store blocks). Whatever may take longer than a heartbeat may wait is the upkeep
 /// actor's.
 ///
-///   node_tick      joins; then renews the heartbeat and computes from the nodes alive which shards are its own; asks for a
-///                  sweep when it has joined, reached its store again, or the nodes have changed
+///   node_tick      looks whether a module hangs; joins; then renews the heartbeat and computes from the nodes alive
+///                  which shards are its own; asks for a sweep when it has joined, reached its store again, or the
+///                  nodes have changed
 ///   leave_request  a clean end
 struct node_state {
   static inline const char* name = "node";
@@ -57,6 +62,7 @@ struct node_state {
   bool is_joined = false;
   bool sweep_is_due = true;
   bool has_left = false;
+  std::vector<bool> is_overdue;    ///< by watch: told to the log
   std::vector<std::string> alive;  ///< "node kind,kind", sorted: to notice a change
   std::uint64_t turns_reported = 0, commands_reported = 0;
   engine::clock::time_point reported_at{};

@@ -21,6 +21,19 @@ using support::eventually;
 
 session_id id(const std::string& text) { return session_id::parse(text).value(); }
 
+/// What a silent server does to a call, or a bad loop to a module: it waits until the gate is opened again.
+struct gate {
+  std::atomic<bool> is_shut = false, is_waited_at = false;
+  void pass() {
+    if (is_shut) is_waited_at = true;
+    is_shut.wait(true);
+  }
+  void open() {
+    is_shut = false;
+    is_shut.notify_all();
+  }
+};
+
 /// Sums what it is told; fails on request, in each way there is.
 struct flaky {
   static constexpr std::string_view kind = "flaky";
@@ -29,6 +42,7 @@ struct flaky {
   };
   static inline std::atomic<int> failures_left = 0;
   static inline std::atomic<int> unstorable = 0;
+  static inline gate hanging;
   static engine::decision decide(const state& s, const engine::command& c) {
     engine::decision d;
     if (c.type == "add") {
@@ -39,6 +53,8 @@ struct flaky {
     } else if (c.type == "fail_some") {
       if (failures_left.fetch_sub(1) > 0) return engine::decision::fail("not yet");
       d.emit("added", "{\"sum\":" + std::to_string(s.sum) + "}");
+    } else if (c.type == "hang") {
+      hanging.pass();
     } else if (c.type == "unstorable") {
       engine::domain_row row;
       row.table = "no_such_table";
@@ -74,7 +90,7 @@ struct engine_node_test : testing::Test {
   }();
   std::unique_ptr<engine::command_store> commands = storage::memory::make_command_store(db);
   std::unique_ptr<engine::update_store> updates = storage::memory::make_update_store(db);
-  std::atomic<int> fatal = 0;
+  std::atomic<int> fatal = 0, hangs = 0;
   engine::log_sink log;
 
   node_config config() {
@@ -103,6 +119,7 @@ struct engine_node_test : testing::Test {
     p.clock = clock;
     p.log = log;
     p.on_fatal = [this](std::string_view) { ++fatal; };
+    p.on_hang = [this](std::string_view) { ++hangs; };
     return std::make_unique<engine_node>(c, std::move(p));
   }
   std::unique_ptr<engine_node> started(node_config c) {
@@ -482,19 +499,6 @@ TEST_F(engine_node_test, a_store_that_comes_back_is_one_reconnect_however_often_
   EXPECT_EQ(node->counters().store_reconnects, 1u);
 }
 
-/// What a silent server does to a call: it waits until the gate is opened again.
-struct gate {
-  std::atomic<bool> is_shut = false, is_waited_at = false;
-  void pass() {
-    if (is_shut) is_waited_at = true;
-    is_shut.wait(true);
-  }
-  void open() {
-    is_shut = false;
-    is_shut.notify_all();
-  }
-};
-
 /// Some of its calls do not come back while their gate is shut.
 class gated_node_store final : public engine::node_store {
  public:
@@ -599,6 +603,39 @@ TEST_F(engine_node_test, a_sweep_or_a_retention_that_takes_long_does_not_delay_t
     g->open();
     EXPECT_TRUE(node->stop(5s));
   }
+}
+
+TEST_F(engine_node_test, a_module_that_hangs_is_told_once_and_then_the_process_is_asked_to_end) {
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  log = [&](engine::log_level, std::string_view text, const engine::log_fields& about) {
+    const std::lock_guard lock{mutex};
+    if (about.event == "decide_overdue") lines.emplace_back(text);
+  };
+  auto c = config();
+  c.decide_timeout = 100ms;
+  auto node = started(c);
+  submit(id("flaky-s"), "add", R"({"n":1})");
+  ASSERT_TRUE(answered(id("flaky-s"), 1));
+  EXPECT_EQ(node->counters().decides_overdue, 0u);
+
+  flaky::hanging.is_shut = true;
+  submit(id("flaky-s"), "add", R"({"n":1})", false);
+  submit(id("flaky-s"), "hang");
+  EXPECT_TRUE(eventually(10s, [&] { return node->counters().workers_overdue == 1; }));
+  EXPECT_NE(node->why_not_ready().find("a module does not come back"), std::string::npos) << node->why_not_ready();
+  submit(id("echo-a"), "say");
+  EXPECT_TRUE(answered(id("echo-a"), 1)) << "the other worker goes on";
+  EXPECT_TRUE(eventually(10s, [&] { return hangs > 0; }));
+  EXPECT_EQ(node->counters().decides_overdue, 1u);
+  {
+    const std::lock_guard lock{mutex};
+    EXPECT_EQ(lines.size(), 1u);
+    EXPECT_NE(lines.at(0).find("command flaky-s/3 of type hang"), std::string::npos) << lines[0];
+  }
+  flaky::hanging.open();
+  EXPECT_TRUE(answered(id("flaky-s"), 3));
+  EXPECT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
 }
 
 TEST_F(engine_node_test, stopping_finishes_the_open_turns_and_leaves) {
