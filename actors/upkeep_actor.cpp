@@ -19,9 +19,11 @@ void failed(self_pointer self, std::string_view what, const engine::error& why) 
 
 bool sweep(self_pointer self) {
   auto& st = self->state;
+  ++st.sweep;
   const auto ready_max = static_cast<std::int64_t>(st.config.sessions_ready_max);
   auto swept = st.store->sweep(st.config.kinds, [&](std::span<const engine::pending_session> found) {
     auto finding = std::make_shared<sweep_finding>();
+    finding->sweep = st.sweep;
     finding->sessions.assign(found.begin(), found.end());
     self->send(st.directory, sweep_finding_ptr{std::move(finding)});
     const bool is_stopping = st.config.is_stopping != nullptr && *st.config.is_stopping;

@@ -58,6 +58,7 @@ struct upkeep_state {
   upkeep_actor_config config;
   directory_actor directory;
   internal::store_contact contact;
+  std::uint64_t sweep = 0;  ///< number of the last one
   bool sweep_is_due = true;
   bool leads_retention = false;
   engine::clock::time_point next_sweep{}, next_retention{};
