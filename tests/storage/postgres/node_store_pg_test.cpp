@@ -178,6 +178,10 @@ TEST_F(live_nodes_test, a_turn_of_a_node_that_was_stopped_while_it_copied_rows_i
                       std::to_string(stopped.backend_pid())) == "t";
   }));
   EXPECT_TRUE(is_there());
+  sql_.query(
+      "INSERT INTO rowcall.nodes (node, heartbeat_at) VALUES ('killed', clock_timestamp() - interval '10 minutes')");
+  must(looker->heartbeat("n3", {}, std::chrono::minutes{5}));
+  EXPECT_TRUE(is_there()) << "the silent one has no connection any more: it is somebody else's turn";
   sql_.query("UPDATE rowcall.nodes SET heartbeat_at = clock_timestamp() - interval '10 minutes' WHERE node = 'n2'");
   must(a_->heartbeat("n1", {}, std::chrono::minutes{5}));
   EXPECT_TRUE(is_there()) << "by the bound of this one it may go on";
