@@ -209,24 +209,46 @@ bool database::is_admitted(const session_id& session) const {
   return next % 64 != 0 || next - s->cursor().command.value <= admission_.session_pending_max;
 }
 
+submit_receipt database::store(const command_request& c, db_time at) {
+  submit_receipt r;
+  const auto* s = find(c.session);
+  const bool is_known = s != nullptr && c.idempotency_key && s->keys.contains(*c.idempotency_key);
+  if (!kinds_.contains(std::string{c.session.kind()})) {
+    r.kind = submit_receipt::outcome::unknown_kind;
+  } else if (!is_known && !is_admitted(c.session)) {
+    r.kind = submit_receipt::outcome::busy;
+    r.retry_after = busy_retry_after;
+  } else if (!append_command(c.session, c.type, c.data, c.idempotency_key, at, r.seq)) {
+    r.kind = submit_receipt::outcome::duplicate;
+  }
+  return r;
+}
+
 std::vector<submit_receipt> database::submit(std::span<const command_request> batch) {
   std::lock_guard lock{mutex_};
+  unflushed_.clear();
   const auto at = now();
   std::vector<submit_receipt> receipts;
   receipts.reserve(batch.size());
-  for (const auto& c : batch) {
-    auto& r = receipts.emplace_back();
-    const auto* s = find(c.session);
-    const bool is_known = s != nullptr && c.idempotency_key && s->keys.contains(*c.idempotency_key);
-    if (!kinds_.contains(std::string{c.session.kind()}))
-      r.kind = submit_receipt::outcome::unknown_kind;
-    else if (!is_known && !is_admitted(c.session)) {
-      r.kind = submit_receipt::outcome::busy;
-      r.retry_after = busy_retry_after;
-    } else if (!append_command(c.session, c.type, c.data, c.idempotency_key, at, r.seq))
-      r.kind = submit_receipt::outcome::duplicate;
-  }
+  for (const auto& c : batch) receipts.push_back(store(c, at));
   return receipts;
+}
+
+submit_receipt database::submit_unflushed(const command_request& request) {
+  std::lock_guard lock{mutex_};
+  auto r = store(request, now());
+  if (r.kind == submit_receipt::outcome::stored) unflushed_.emplace_back(request.session, r.seq);
+  return r;
+}
+
+void database::flush() {
+  std::lock_guard lock{mutex_};
+  unflushed_.clear();
+}
+
+std::uint64_t database::crashes() {
+  std::lock_guard lock{mutex_};
+  return crashes_;
 }
 
 std::vector<update_page> database::updates_after(std::span<const follow_position> positions, std::size_t limit) {
@@ -339,6 +361,7 @@ result<command_seq> database::redrive(const session_id& session, command_seq com
   auto& letter = found->second;
   if (letter.resolution == "dropped")
     return fail(errc::invalid_argument, "the dead letter " + where(session, command) + " was dropped");
+  unflushed_.clear();
   command_seq seq;
   append_command(session, letter.type, letter.data, "redrive:" + where(session, command), now(), seq);
   letter.resolution = "redriven";
@@ -391,14 +414,30 @@ void database::declare_table(const std::string& name, std::vector<std::string> k
   ROWCALL_ASSERT(tables_.try_emplace(name, table{std::move(key_columns), {}}).second);
 }
 
-std::size_t database::drop_open_turns(const std::optional<std::string>& node) {
-  std::lock_guard lock{mutex_};
+std::size_t database::drop_turns(const std::optional<std::string>& node) {
   drop_expired_turns();
   std::vector<turn_id> dropped;
   for (const auto& [id, turn] : turns_)
     if (!node || turn.node == *node) dropped.push_back(id);
   for (const auto id : dropped) close(id);
   return dropped.size();
+}
+
+std::size_t database::drop_open_turns(const std::optional<std::string>& node) {
+  std::lock_guard lock{mutex_};
+  return drop_turns(node);
+}
+
+std::size_t database::crash() {
+  std::lock_guard lock{mutex_};
+  ++crashes_;
+  drop_turns(std::nullopt);
+  for (const auto& [session, seq] : unflushed_) {
+    auto& s = sessions_.at(session);
+    s.commands.erase(seq);
+    note_pending(session, s);
+  }
+  return std::exchange(unflushed_, {}).size();
 }
 
 std::size_t database::open_turns() {

@@ -198,6 +198,7 @@ result<db_time> database::commit(turn_id id, std::span<const session_writes> wri
     close(id);
     return tl::make_unexpected(ok.error());
   }
+  unflushed_.clear();
   const auto at = turn->second.now;
   for (auto& [index, shard] : turn->second.takeovers) {
     shards_[index].owner = std::move(shard.owner);

@@ -11,7 +11,6 @@ using engine::errc;
 
 namespace {
 constexpr std::size_t nodes_max = 3, clients_count = 3;
-constexpr int pause_depth_max = 4;
 constexpr auto quiet_max = 60s;  ///< virtual
 constexpr std::size_t quiet_steps_max = 60'000;
 constexpr int jobs_at_end_max = 10'000;
@@ -492,6 +491,7 @@ std::string to_string(deliberate_bug bug) {
     case deliberate_bug::none: return "none";
     case deliberate_bug::publish_before_commit: return "publish_before_commit";
     case deliberate_bug::ack_before_commit: return "ack_before_commit";
+    case deliberate_bug::ack_before_flush: return "ack_before_flush";
     case deliberate_bug::folded_claim: return "folded_claim";
     case deliberate_bug::no_fence: return "no_fence";
     case deliberate_bug::no_lock: return "no_lock";

@@ -75,6 +75,7 @@ struct sim_client {
   std::string name;
   std::vector<engine::command_request> batch;  ///< to be resubmitted; empty when nothing is in doubt
   std::vector<std::size_t> records;            ///< of the batch, in world::submits
+  bool is_waiting = false;                     ///< for the disk, while others go on
 };
 
 struct sim_follower {
@@ -87,6 +88,7 @@ class world final : public fate {
  public:
   static constexpr std::size_t sessions_count = 6, followers_count = 2;
   static constexpr std::int64_t commands_max = 80;  ///< of all clients
+  static constexpr int pause_depth_max = 4;  ///< others that go on while one waits, while one waits ...
   static constexpr std::uint64_t store_calls_max = 20'000;  ///< of a run, which makes some hundreds
 
   explicit world(const options& o);
@@ -129,6 +131,8 @@ class world final : public fate {
   void deliver();
   void act(sim_client& c);
   void submit(sim_client& c);
+  void send_wakes(const sim_client& c, std::span<const engine::submit_receipt> receipts);
+  void wait_for_flush(sim_client& c);
   void catch_up(sim_follower& f, std::size_t session);
   void hear(sim_follower& f, const engine::update_notice& n);
   void see(sim_follower& f, std::size_t session, const engine::update_row& u);

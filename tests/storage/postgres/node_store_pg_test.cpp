@@ -51,6 +51,20 @@ TEST_F(sweep_test, a_submit_that_was_open_during_a_sweep_is_found_by_a_later_one
   EXPECT_EQ(sweep(*store), (names{"echo-b", "echo-late"}));
 }
 
+TEST_F(sweep_test, after_a_lost_connection_it_trusts_only_what_is_on_the_disk) {
+  auto store = make_node_store(config());
+  submit("echo-a");
+  EXPECT_EQ(sweep(*store), (names{"echo-a"}));
+  // As if the server had crashed, and lost the transaction whose number this one has got now.
+  submit("echo-b");
+  sql_.query("UPDATE rowcall.command_log b SET xid = a.xid FROM rowcall.command_log a"
+             " WHERE a.session_id = 'echo-a' AND b.session_id = 'echo-b'");
+  EXPECT_EQ(sweep(*store), (names{"echo-a"}));
+  sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  EXPECT_FALSE(store->sweep({"echo"}, [](auto) { return true; }));
+  EXPECT_EQ(sweep(*store), (names{"echo-a", "echo-b"}));
+}
+
 TEST_F(sweep_test, a_held_session_is_found_when_its_retry_is_due) {
   auto store = make_node_store(config());
   submit("echo-a");
