@@ -15,6 +15,7 @@
 #include "engine/result.hpp"
 #include "gateway/config.hpp"
 #include "gateway/internal/http.hpp"
+#include "gateway/metrics.hpp"
 
 namespace rowcall::gateway::internal {
 
@@ -23,11 +24,6 @@ using tcp = asio::ip::tcp;
 using steady = std::chrono::steady_clock;
 
 class connection;
-
-struct http_counters {
-  std::uint64_t connections_accepted = 0, connections_refused = 0, requests = 0, slow_readers_dropped = 0;
-  std::uint64_t answers_1xx_2xx = 0, answers_3xx = 0, answers_4xx = 0, answers_5xx = 0;
-};
 
 /// Listens, keeps the connections, ends those that take too long. One thread: that of the io_context. Shared with its
 /// connections, which may end later.
