@@ -30,9 +30,9 @@ class connection;
 class server : public std::enable_shared_from_this<server> {
  public:
   /// `handle` is called for every request that could be read; it answers now or later.
-  /// `on_tick` is called about every second.
+  /// `on_tick` is called about every second, `on_failure` for every answer that has a cause.
   server(asio::io_context& io, const gateway_config& config, std::function<void(exchange_ptr)> handle,
-         std::function<void()> on_tick);
+         std::function<void()> on_tick, std::function<void(const http_request&, const engine::error&)> on_failure);
   ~server();
 
   engine::result<void> listen();
@@ -46,6 +46,7 @@ class server : public std::enable_shared_from_this<server> {
   // For connections:
   const gateway_config& config() const { return config_; }
   void handle(exchange_ptr e) { handle_(std::move(e)); }
+  void tell_failure(const http_request& request, const engine::error& cause) { on_failure_(request, cause); }
   void forget(connection* c);
   bool is_draining() const { return is_draining_; }
   /// The text of a Date field, renewed every second.
@@ -61,6 +62,7 @@ class server : public std::enable_shared_from_this<server> {
   const gateway_config& config_;
   std::function<void(exchange_ptr)> handle_;
   std::function<void()> on_tick_;
+  std::function<void(const http_request&, const engine::error&)> on_failure_;
   tcp::acceptor acceptor_;
   asio::steady_timer timer_, accept_retry_;
   std::uint16_t port_ = 0;
