@@ -36,6 +36,7 @@ struct console_state {
   console_history history;
   std::chrono::steady_clock::time_point sampled_at{}, watched_at{};
   bool is_sampling = false;
+  std::optional<engine::error> failure;  ///< of the last look
 };
 
 /// What the handlers share. All of the io thread, but for `on_io` and the pool.
