@@ -1,10 +1,11 @@
 // The composition: client, store, outbox and replica below, the model in the middle, the page on top.
 
 import { Outbox, Replica, Rowcall, openStore } from "../rowcall.js";
+import { $, element } from "../shared/element.js";
 import { Identity } from "./identity.js";
 import { VirtualList } from "./list.js";
 import { Model, TEXT_CHARACTERS_MAX, kinds, roomOf } from "./model.js";
-import { avatar, element, joiningItem, listOf, memberItem, pendingRow, roomItem, skeletonRow, updateRow } from "./views.js";
+import { avatar, joiningItem, listOf, memberItem, pendingRow, roomItem, skeletonRow, updateRow } from "./views.js";
 
 const PAGE_UPDATES = 200;
 const RESTORED_UPDATES = 200;
@@ -17,7 +18,6 @@ const TYPING_EVERY_MS = 3000;
 const FINDER_ROOMS_MAX = 200;
 const LOBBY = "Lobby";
 
-const $ = (id) => document.getElementById(id);
 const client = new Rowcall();
 const identity = new Identity(client);
 
