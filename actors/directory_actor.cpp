@@ -67,10 +67,15 @@ std::shared_ptr<const engine::command_row> expected_of(const directory_state& st
   return st.hint->command;
 }
 
+/// Whether one more turn could be given away.
+bool has_room(const directory_state& st) {
+  return !st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max();
+}
+
 /// Gives free workers what is ready.
 void assign(self_pointer self) {
   auto& st = self->state;
-  while (!st.is_draining && !st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max()) {
+  while (!st.is_draining && has_room(st)) {
     auto work = st.sessions->take(st.config.clock->now());
     if (work.sessions.empty()) break;
     auto t = std::make_shared<turn>();
@@ -89,7 +94,7 @@ void arm(self_pointer self) {
   auto& st = self->state;
   const auto now = st.config.clock->now();
   auto due = now + st.config.tick_interval;
-  if (!st.free_workers.empty() && st.sessions->open_turn_count() < st.sessions->turns_max())
+  if (has_room(st))
     if (auto next = st.sessions->next_due(); next && *next < due)
       due = std::max(*next, now + std::chrono::milliseconds{1});
   if (st.next_tick > now && st.next_tick <= due) return;

@@ -81,7 +81,7 @@ struct directory_state {
   std::vector<turn_worker_actor> workers;
   std::vector<std::size_t> free_workers;
   std::vector<engine::wake> wakes;
-  std::size_t released = 0;  ///< actors let go since memory was last given back
+  std::size_t released = 0;            ///< actors let go since memory was last given back
   const engine::wake* hint = nullptr;  ///< while it is taken: a single wake, and the command that it brought
   engine::clock::time_point hints_off_until{};
   shard_preference_ptr preference;

@@ -105,9 +105,17 @@ bool directory::is_open(const shard_state& shard, time_point now) const {
          !(is_isolated_turn_open_ && entries_[shard.ready.front()].isolate);
 }
 
+template <class Sessions>
+bool directory::is_awaited(const Sessions& sessions) const {
+  return std::none_of(sessions.begin(), sessions.end(), [this](const auto& s) {
+    const entry& e = entries_[s.index];
+    return e.isolate || e.has_more;
+  });
+}
+
 /// Whether the next turn has to wait for what is still to come.
 bool directory::is_early(time_point now) const {
-  return open_turns_ > 0 && !is_parallel() && !is_isolated_turn_open_ && now < taken_at_ + config_.overlap_after;
+  return awaited_turns_ > 0 && !is_parallel() && now < taken_at_ + config_.overlap_after;
 }
 
 bool directory::has_ready(time_point now) const {
@@ -124,8 +132,6 @@ directory::assignment directory::take(time_point now) {
     if (is_open(shards_[static_cast<std::size_t>(i)], now)) open.push_back(i);
   assignment result;
   if (open.empty()) return result;
-  ++open_turns_;
-  taken_at_ = now;
   std::sort(open.begin(), open.end(), [&](shard_index a, shard_index b) {
     return entries_[shards_[static_cast<std::size_t>(a)].ready.front()].arrival <
            entries_[shards_[static_cast<std::size_t>(b)].ready.front()].arrival;
@@ -147,6 +153,7 @@ directory::assignment directory::take(time_point now) {
   if (auto& first = shards_[static_cast<std::size_t>(open.front())]; entries_[first.ready.front()].isolate) {
     result.isolated = is_isolated_turn_open_ = true;
     take_front(first);
+    ++open_turns_;
     return result;
   }
   // No worker takes more than its share of the shards, so that work for several is spread over all of them.
@@ -162,13 +169,21 @@ directory::assignment directory::take(time_point now) {
       take_front(shard);
     }
   }
+  ++open_turns_;
+  if (is_awaited(result.sessions)) {
+    ++awaited_turns_;
+    taken_at_ = now;
+  }
   return result;
 }
 
 void directory::finish(std::span<const finished> sessions, std::span<const shard_index> shards_lost, time_point now) {
   ROWCALL_ASSERT(open_turns_ > 0);
   --open_turns_;
-  are_turns_long_ = now - taken_at_ >= config_.overlap_after;
+  if (is_awaited(sessions)) {
+    --awaited_turns_;
+    are_turns_long_ = now - taken_at_ >= config_.overlap_after;
+  }
   if (!shards_lost.empty()) {
     std::vector<bool> lost(shards_.size());
     for (shard_index i : shards_lost) lost[static_cast<std::size_t>(i)] = true;
@@ -190,6 +205,7 @@ void directory::finish(std::span<const finished> sessions, std::span<const shard
         shard.wait = std::chrono::milliseconds{0};
         e.cursor = f.cursor;
         e.isolate = f.isolate_next;
+        e.has_more = f.has_more;
         if (f.retry_in) {
           e.where = state::held;
           ++held_count_;
@@ -251,7 +267,6 @@ bool directory::shrink() {
   while (entries_.size() > slots_kept && !entries_.back().is_used) entries_.pop_back();
   if (entries_.size() == before) return false;
   std::erase_if(free_, [this](slot s) { return s >= entries_.size(); });
-  entries_.shrink_to_fit();
   free_.shrink_to_fit();
   by_id_.rehash(0);
   for (auto& shard : shards_) shard.ready.shrink_to_fit();

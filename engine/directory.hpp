@@ -23,8 +23,9 @@ struct directory_config {
   /// So many more in a backlog, whose turns are long and wait for the disk when they commit: the cores have room. Turns of what
   /// has just arrived only get smaller by it.
   std::size_t workers_for_backlog = 1;
-  /// While a turn is open, what becomes ready waits for its end, and then makes one large turn instead of several small ones;
-  /// but no longer than this. Turns that take longer than this, and a backlog, have all workers. 0: no waiting.
+  /// While a turn is open, what becomes ready waits for its end, and then makes one large turn instead of several small
+  /// ones; but no longer than this. Nobody waits for a turn in isolation or with a session whose last turn left commands
+  /// behind. After turns that took longer than this, and in a backlog, all workers have turns at once. 0: no waiting.
   std::chrono::milliseconds overlap_after{10};
   turn_limits limits;
   /// Known but idle sessions beyond this many are passivated, the longest idle first.
@@ -75,8 +76,8 @@ class directory {
   /// are none. Their shards stay reserved until finish().
   assignment take(time_point now);
   bool has_ready(time_point now) const;
-  /// How many turns may be open at this moment. Within overlap_after of the last one's opening has_ready() is false and
-  /// take() gives nothing, unless they are worth having in parallel.
+  /// How many turns may be open at this moment. While one is waited for (overlap_after) has_ready() is false and take()
+  /// gives nothing.
   std::size_t turns_max() const { return config_.workers + (is_backlogged_ ? config_.workers_for_backlog : 0); }
   std::size_t open_turn_count() const { return open_turns_; }
 
@@ -124,6 +125,7 @@ class directory {
     bool is_used = false;
     bool dirty = false;    ///< woken during its turn, without a usable hint
     bool isolate = false;
+    bool has_more = false;  ///< its last turn left commands behind
     command_seq wanted;    ///< the highest hint heard during its turn
     std::optional<session_cursor> cursor;
     std::uint64_t arrival = 0;
@@ -142,6 +144,9 @@ class directory {
   bool is_open(const shard_state& shard, time_point now) const;
   bool is_parallel() const { return is_backlogged_ || are_turns_long_ || config_.overlap_after.count() == 0; }
   bool is_early(time_point now) const;
+  /// Whether others wait for a turn of these. The same from take() to finish().
+  template <class Sessions>
+  bool is_awaited(const Sessions& sessions) const;
   slot slot_of(const session_id& session);
   void make_ready(slot s, bool front);
   void make_idle(slot s, time_point now);
@@ -159,8 +164,9 @@ class directory {
   static constexpr std::size_t turns_of_backlog = 16;
   bool is_backlogged_ = false;           ///< what is ready makes so many turns or more like the one that ended last
   std::size_t open_turns_ = 0;
-  time_point taken_at_{};                ///< when the last turn was taken
-  bool are_turns_long_ = false;          ///< the one that ended last took overlap_after or longer
+  std::size_t awaited_turns_ = 0;       ///< of the open ones: those that others wait for
+  time_point taken_at_{};               ///< when the last one of those was taken
+  bool are_turns_long_ = false;         ///< when one of those ended last, none had been taken for overlap_after or longer
   bool is_isolated_turn_open_ = false;  ///< there is never more than one
   std::uint64_t arrivals_ = 0;
 };

@@ -163,6 +163,36 @@ TEST_F(directory_test, a_turn_in_isolation_keeps_nobody_waiting) {
   EXPECT_EQ(d.take(now).sessions.size(), 1u);
 }
 
+TEST_F(directory_test, nobody_waits_for_the_turns_of_a_session_with_more) {
+  config.overlap_after = std::chrono::milliseconds{25};
+  config.workers = 2;
+  auto d = make();
+  d.wake(id("echo-huge"), {}, now);
+  auto part = done(d.take(now).sessions[0].index, 1);
+  part.has_more = true;
+  finish_one(d, part);
+  ASSERT_EQ(d.take(now).sessions.size(), 1u);
+  // One after the other, while it is open; the end of a small turn changes nothing.
+  for (int i = 0; i < 3; ++i) {
+    d.wake(id("echo-b"), {}, now);
+    const auto small = d.take(now);
+    ASSERT_EQ(small.sessions.size(), 1u) << i;
+    d.wake(id("echo-c"), {}, now);
+    EXPECT_TRUE(d.take(now).sessions.empty()) << "for the small one they do wait";
+    finish_one(d, done(small.sessions[0].index, i + 1));
+    const auto waited = d.take(now);
+    ASSERT_EQ(waited.sessions.size(), 1u);
+    finish_one(d, done(waited.sessions[0].index, i + 1));
+  }
+  // When it has no more it is like all others.
+  part.has_more = false;
+  finish_one(d, part);
+  d.wake(id("echo-huge"), {}, now);
+  ASSERT_EQ(d.take(now).sessions.size(), 1u);
+  d.wake(id("echo-b"), {}, now);
+  EXPECT_TRUE(d.take(now).sessions.empty());
+}
+
 TEST_F(directory_test, no_worker_takes_more_than_its_share_of_the_shards) {
   config.workers = 2;
   auto d = make();
@@ -356,6 +386,8 @@ TEST_F(directory_test, the_slots_of_a_crowd_that_has_gone_are_given_back) {
   EXPECT_TRUE(d.shrink());
   EXPECT_LE(d.slot_count(), 4'096u);
   EXPECT_FALSE(d.shrink());
+  EXPECT_EQ(d.wake(id("echo-first"), {}, now), directory::wake_result::coalesced) << "it is still known";
+  EXPECT_EQ(d.known_count(), 1u);
   EXPECT_EQ(d.take(now).sessions.at(0).session, id("echo-first"));
   for (int i = 0; i < 5'000; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
   EXPECT_EQ(d.known_count(), 5'001u);

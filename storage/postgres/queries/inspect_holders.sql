@@ -4,7 +4,7 @@ SELECT 'transaction' AS kind,
            || ', ' || coalesce(a.state, '?') || ')' AS name,
        date_part('epoch', clock_timestamp() - a.xact_start)::bigint AS age_s
 FROM pg_catalog.pg_stat_activity a
-WHERE a.datname = current_database() AND a.backend_type = 'client backend'
+WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
   AND a.xact_start < clock_timestamp() - $1::bigint * interval '1 s'
 UNION ALL
 SELECT 'prepared transaction', p.gid, date_part('epoch', clock_timestamp() - p.prepared)::bigint

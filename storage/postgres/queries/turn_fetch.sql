@@ -1,6 +1,6 @@
 SELECT 0 AS ord, 'n'::"char" AS part, NULL::bigint AS a, NULL::bigint AS b,
        '{' || current_setting('rowcall.turn') || '}' AS type, NULL::text AS data,
-       (date_part('epoch', now()) * 1000000)::bigint AS at
+       rowcall.epoch_us(now()) AS at
 UNION ALL
 (SELECT q.ord::integer, e.part, e.a, e.b, e.type, e.data, e.at
  FROM unnest($1::text[], $2::integer[], $3::bigint[]) WITH ORDINALITY q (session_id, shard, cursor, ord)
@@ -29,7 +29,7 @@ UNION ALL
      UNION ALL
      SELECT CASE WHEN octet_length(c.data) <= $6::bigint THEN 'c'::"char" ELSE 'w' END, c.seq, NULL, c.type,
             CASE WHEN octet_length(c.data) <= $6::bigint THEN c.data END, c.at
-     FROM (SELECT c.seq, c.type, c.data::text AS data, (date_part('epoch', c.created_at) * 1000000)::bigint AS at
+     FROM (SELECT c.seq, c.type, c.data::text AS data, rowcall.epoch_us(c.created_at) AS at
            FROM rowcall.command_log c
            WHERE c.session_id = q.session_id AND coalesce(r.wait_ms, 0) = 0
              AND c.seq > CASE WHEN q.cursor < 0 THEN coalesce(p.command_seq, 0) ELSE q.cursor END
