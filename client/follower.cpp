@@ -189,6 +189,7 @@ struct follower::impl {
       start(taken.added);
       for (auto& [entry, notice] : taken.notices) take(entry, notice);
       if (taken.check_all) check_all();
+      check_alone();
       collect_polls();
       if (check_incarnation()) read_some();
       tell_live();
@@ -198,7 +199,11 @@ struct follower::impl {
   /// When there is something to do without a message: at once (a time in the past), later, or never.
   std::optional<steady::time_point> next_work_at() const {
     if (!behind.empty()) return retry_at;
-    if (!polls.empty()) return std::max(std::min(polls.top().at, incarnation_due), retry_at);
+    if (!polls.empty()) {
+      auto at = std::min(polls.top().at, incarnation_due);
+      if (may_be_alone()) at = std::min(at, alone_due);
+      return std::max(at, retry_at);
+    }
     return std::nullopt;
   }
 
@@ -214,6 +219,7 @@ struct follower::impl {
     // Without an answer (no server) the next connect, or polling, makes up for it.
     static_cast<void>(bus.flush(flush_timeout));
     for (const auto& entry : added) {
+      if (!entry->incarnation.empty() && entry->incarnation != incarnation) incarnation_due = {};
       fall_behind(entry);
       polls.push({steady::now() + config.poll_interval, entry});
     }
@@ -227,8 +233,7 @@ struct follower::impl {
     if (now < retry_at) return false;
     auto found = store->incarnation();
     if (!found) {
-      retry_at = steady::now() + retries.next();
-      is_failing = true;
+      fail(found.error());
       return false;
     }
     incarnation_due = now + config.poll_interval;
@@ -243,6 +248,7 @@ struct follower::impl {
       const std::lock_guard lock{mutex};
       incarnation = *std::move(found);
     }
+    if (handler.on_incarnation) handler.on_incarnation(incarnation);
     if (!is_first) check_all();
     return true;
   }
@@ -297,6 +303,14 @@ struct follower::impl {
     for (const auto& entry : all) fall_behind(entry);
   }
 
+  /// While the bus is away, all are looked at more often than their polls would.
+  void check_alone() {
+    if (!may_be_alone() || steady::now() < alone_due) return;
+    alone_due = steady::now() + config.poll_interval_alone;
+    if (!bus.is_connected()) check_all();
+  }
+  bool may_be_alone() const { return config.poll_interval_alone < config.poll_interval; }
+
   /// The sessions whose poll is due, a chunk at most; those with fresh notices are put off.
   void collect_polls() {
     const auto now = steady::now();
@@ -344,8 +358,13 @@ struct follower::impl {
       if (is_void(entry)) fall_behind(entry);
     for (const auto& entry : chunk) fall_behind(entry);
     incarnation_due = {};
-    retry_at = steady::now() + retries.next();
+    fail(read.error());
+  }
+
+  void fail(const engine::error& error) {
+    retry_at = steady::now() + (engine::is_transient(error.code) ? retries.next() : retry_wait_max);
     is_failing = true;
+    if (handler.on_error) handler.on_error(error);
   }
 
   engine::result<void> read_one(const followed_ptr& entry) {
@@ -450,7 +469,7 @@ struct follower::impl {
   internal::backoff retries{retry_wait_base, retry_wait_max, std::random_device{}()};
   steady::time_point retry_at{};
   bool is_failing = false;
-  steady::time_point incarnation_due{};
+  steady::time_point incarnation_due{}, alone_due{};
   enum class live { unknown, yes, no } told = live::unknown;
 
   std::unique_ptr<engine::subscription> connected;

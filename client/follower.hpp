@@ -14,6 +14,8 @@ namespace rowcall::client {
 
 struct follower_config {
   std::chrono::milliseconds poll_interval{1'000};  ///< the fallback when notices are lost: look at the database
+  /// The same while the bus is away and every notice is lost; the shorter of the two counts.
+  std::chrono::milliseconds poll_interval_alone{1'000};
   std::size_t page_updates = 500;                  ///< read at once per session while catching up
   /// A log that ends before a session's position for this long is another one (a lagging replica catches up by then).
   std::chrono::milliseconds ahead_wait{10'000};
@@ -28,6 +30,12 @@ struct follow_handler {
   /// the database was restored and what was told before is void: the seq may be lower than the last one then, and without
   /// a snapshot the log is told from its beginning. Without a handler the session is followed from there silently.
   std::function<void(const engine::session_id&, const std::optional<engine::snapshot_row>&)> on_gone;
+  /// The database's incarnation, before anything of it is told: when it is first known, and when another state of the
+  /// database was restored.
+  std::function<void(const std::string&)> on_incarnation;
+  /// A read that failed: the follower waits and reads again, whatever it is. Of errors that is_transient() does not
+  /// hold for, a person has to hear (no right to read, another schema): they do not end by themselves.
+  std::function<void(const engine::error&)> on_error;
   /// Connected and caught up (true), or reading is failing at the moment (false).
   std::function<void(bool)> on_live;
 };

@@ -33,9 +33,19 @@ engine::result<engine::receipt> wait_receipt(engine::update_store& store, engine
   // From here on no notice is missed; without a bus, polling finds the receipt.
   static_cast<void>(bus.flush(std::min(timeout, flush_timeout_max)));
 
-  for (bool is_last = false;;) {
+  for (bool is_last = false, is_again = false;; is_again = true) {
     auto read = store.receipt_of(session, command);
     if (read && !read->updates.empty()) return read;
+    if (read && is_again) {
+      // A session's commands are processed in order, so what has passed it and has no updates had some once.
+      const auto last = store.last(session);
+      if (last && last->command >= command) {
+        read = store.receipt_of(session, command);  // decided between the two reads?
+        if (!read || !read->updates.empty()) return read;
+        return engine::fail(errc::gone, "command " + std::to_string(command.value) + " of " + session.str() +
+                                            " was processed; retention has removed its updates since");
+      }
+    }
     if (!read && (is_last || !engine::is_transient(read.error().code))) return read;
     if (is_last)
       return engine::fail(errc::timed_out, "no receipt of command " + std::to_string(command.value) + " of " + session.str() +

@@ -1,7 +1,9 @@
 #include "client/submitter.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -40,6 +42,21 @@ struct waiter {
   }
 };
 
+/// The commands of one session in a batch, which may go through several transactions: once one of them is refused or
+/// not stored in time, none after it is tried, so that trying the rest again keeps the order.
+class sequence {
+ public:
+  void refuse_after(std::size_t place) {
+    auto first = first_refused_.load();
+    while (place < first && !first_refused_.compare_exchange_weak(first, place)) {
+    }
+  }
+  bool is_refused(std::size_t place) const { return place > first_refused_; }
+
+ private:
+  std::atomic<std::size_t> first_refused_{std::numeric_limits<std::size_t>::max()};
+};
+
 /// A command on its way: of a synchronous caller (`slot`, `caller`) or an asynchronous one (`done`).
 struct job {
   command_request request;
@@ -48,8 +65,12 @@ struct job {
   waiter* caller = nullptr;
   std::function<void(outcome)> done;
   std::optional<engine::error> refusal;  ///< found invalid before it was queued; only to be answered in turn
+  std::shared_ptr<sequence> order = {};  ///< null: it is alone, or in one transaction with those before it
+  std::size_t place = 0;                 ///< in its batch
 
   void answer(outcome o) {
+    if (order && (o ? o->kind == engine::submit_receipt::outcome::busy : engine::is_transient(o.error().code)))
+      order->refuse_after(place);
     if (slot != nullptr) {
       *slot = std::move(o);
       if (caller != nullptr) caller->answer_one();
@@ -58,6 +79,18 @@ struct job {
     }
   }
 };
+
+/// To be called before the jobs of one batch are parted.
+void keep_order(std::vector<job>& jobs) {
+  if (jobs.size() < 2) return;
+  std::unordered_map<std::string_view, std::shared_ptr<sequence>> sequences;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    auto& order = sequences[jobs[i].request.session.str()];
+    if (!order) order = std::make_shared<sequence>();
+    jobs[i].order = order;
+    jobs[i].place = i;
+  }
+}
 
 }  // namespace
 
@@ -133,6 +166,8 @@ struct submitter_lane {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       if (jobs[i].refusal)
         jobs[i].answer(tl::make_unexpected(*std::move(jobs[i].refusal)));
+      else if (jobs[i].order && jobs[i].order->is_refused(jobs[i].place))
+        jobs[i].answer(fail(errc::busy, "not tried, as one before it was refused"));
       else
         todo.push_back(i);
     }
@@ -270,6 +305,7 @@ std::vector<submitter::outcome> submitter::submit(std::vector<command_request> b
     if (jobs.size() <= group_max) {
       lane->execute(jobs);
     } else {
+      keep_order(jobs);
       for (std::size_t begin = 0; begin < jobs.size(); begin += group_max) {
         const auto end = std::min(begin + group_max, jobs.size());
         std::vector<job> group{std::make_move_iterator(jobs.begin() + static_cast<std::ptrdiff_t>(begin)),
@@ -282,6 +318,7 @@ std::vector<submitter::outcome> submitter::submit(std::vector<command_request> b
   }
 
   caller.open = jobs.size();
+  keep_order(jobs);
   bool is_full = false;  // once one is refused, so are those after it: a session's order has no holes
   for (auto& j : jobs) {
     j.caller = &caller;
@@ -297,6 +334,25 @@ void submitter::submit_async(command_request request, std::function<void(outcome
   if (auto valid = engine::validate(j.request, impl_->config.data_bytes_max); !valid) j.refusal = std::move(valid.error());
   auto& lane = impl_->lane_of(j.request.session);
   if (!lane.enqueue(j)) j.answer(fail(errc::busy, "the submit queue is full: try again later"));
+}
+
+void submitter::submit_async(std::vector<command_request> batch, std::function<void(std::size_t, outcome)> done) {
+  const auto now = steady::now();
+  const auto shared = std::make_shared<std::function<void(std::size_t, outcome)>>(std::move(done));
+  std::vector<job> jobs;
+  jobs.reserve(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    jobs.push_back(
+        {std::move(batch[i]), now, nullptr, nullptr, [shared, i](outcome o) { (*shared)(i, std::move(o)); }, {}});
+    if (auto valid = engine::validate(jobs[i].request, impl_->config.data_bytes_max); !valid)
+      jobs[i].refusal = std::move(valid.error());
+  }
+  keep_order(jobs);
+  bool is_full = false;  // as above
+  for (auto& j : jobs) {
+    is_full = is_full || !impl_->lane_of(j.request.session).enqueue(j);
+    if (is_full) j.answer(fail(errc::busy, "the submit queue is full: try again later"));
+  }
 }
 
 }  // namespace rowcall::client

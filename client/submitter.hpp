@@ -36,11 +36,15 @@ class submitter {
   /// Blocks until the command is durable; stores it on the calling thread when nothing else is under way. Not from a
   /// `done` (assertion). Order: a thread's submits of one session keep their order.
   outcome submit(engine::command_request request);
-  /// One result per request, in order. A batch goes into as few transactions as group_commands_max allows.
+  /// One result per request, in order. A batch goes into as few transactions as group_commands_max allows. Once a
+  /// command of a session is refused as busy or not stored in time, those of the session after it are not tried (busy):
+  /// what is tried again later keeps the order.
   std::vector<outcome> submit(std::vector<engine::command_request> batch);
   /// Returns at once; `done` runs on the submitter's thread (`busy` is answered on the caller's, before this returns),
   /// must be short and must not throw. Commands of one session keep the order of the calls.
   void submit_async(engine::command_request request, std::function<void(outcome)> done);
+  /// The same for a batch; `done` is called with the index of each. Order: as a batch of submit().
+  void submit_async(std::vector<engine::command_request> batch, std::function<void(std::size_t index, outcome)> done);
 
  private:
   struct impl;

@@ -22,6 +22,7 @@ using namespace internal;
 using steady = std::chrono::steady_clock;
 
 constexpr milliseconds slow_tick{1'000};
+constexpr milliseconds look_timeout{3'000};  // no answer for so long: not ready
 constexpr std::size_t operator_queue_max = 64;
 constexpr milliseconds drain_look_interval{10};
 
@@ -79,7 +80,7 @@ struct gateway::impl {
     pages.emplace(config.web_root);
     c.readers = std::make_unique<reader_pool>(ports, config.reader_threads, config.reader_queue_max);
     c.operators = std::make_unique<reader_pool>(ports, 1, operator_queue_max);
-    c.feeds = std::make_unique<feed_hub>(config, ports.make_update_store(), *ports.bus, on_io);
+    c.feeds = std::make_unique<feed_hub>(config, ports.make_update_store(), *ports.bus, on_io, ports.log);
     c.feeds->tell_others = [&c](const auto& session, const auto& text) { publish_signal(c, session, text); };
     server_ = std::make_shared<server>(
         io, config, [this](const exchange_ptr& e) { route(*shared, *pages, e); }, [this] { tick(); },
@@ -118,10 +119,7 @@ struct gateway::impl {
     if (now < slow_tick_at) return;
     slow_tick_at = now + slow_tick;
     const auto wall = wall_now();
-    std::vector<std::shared_ptr<stream>> open;
-    open.reserve(c.streams.size());
-    for (auto* s : c.streams) open.push_back(s->shared_from_this());
-    for (const auto& s : open) s->tick(now, wall);
+    for (const auto& s : open_streams()) s->tick(now, wall);
     c.feeds->tick(now);
     for (auto* rate : {&c.command_rate, &c.read_rate, &c.signal_rate, &c.login_rate}) rate->tidy(now);
     look_outside();
@@ -131,29 +129,55 @@ struct gateway::impl {
   /// Is the database there? Have the keys changed?
   void look_outside() {
     auto& c = *shared;
-    if (std::exchange(is_looking, true)) return;
+    const auto now = steady::now();
+    if (std::exchange(is_looking, true)) {
+      if (now >= looked_at + look_timeout) tell_database(false);
+      return;
+    }
+    looked_at = now;
     struct seen {
-      bool is_database_there;
+      engine::result<std::string> incarnation;
       engine::result<key_ring> keys;
     };
     const bool posted = c.read(
         [this](reader_stores& stores) {
-          static const auto nobody = *engine::session_id::parse("gateway-probe");
-          return seen{stores.updates->last(nobody).has_value(), ports.load_keys()};
+          return seen{stores.updates->incarnation(), ports.load_keys()};
         },
         [this](seen s) {
           is_looking = false;
-          take_seen(s.is_database_there, std::move(s.keys));
+          take_incarnation(s.incarnation);
+          tell_database(s.incarnation.has_value());
+          take_keys(std::move(s.keys));
         });
     if (!posted) is_looking = false;
   }
 
-  void take_seen(bool is_database_there, engine::result<key_ring> keys) {
+  /// What was told of another state of the database is void: every stream ends, and the next one says of what it is.
+  void take_incarnation(const engine::result<std::string>& incarnation) {
+    auto& c = *shared;
+    if (!incarnation || c.feeds->holds(*incarnation)) return;
+    ports.log(engine::log_level::warning, "the database was restored: streams begin anew");
+    c.feeds->restart(*incarnation);
+    for (const auto& s : open_streams()) s->end("restored");
+  }
+
+  std::vector<std::shared_ptr<stream>> open_streams() {
+    std::vector<std::shared_ptr<stream>> open;
+    open.reserve(shared->streams.size());
+    for (auto* s : shared->streams) open.push_back(s->shared_from_this());
+    return open;
+  }
+
+  void tell_database(bool is_database_there) {
     auto& c = *shared;
     if (is_database_there != c.is_database_there)
       ports.log(is_database_there ? engine::log_level::info : engine::log_level::warning,
                 is_database_there ? "ready" : "not ready: the database can not be reached");
     c.is_database_there = is_database_there;
+  }
+
+  void take_keys(engine::result<key_ring> keys) {
+    auto& c = *shared;
     if (!keys) {
       if (!std::exchange(has_told_keys, true))
         ports.log(engine::log_level::warning, "the keys stay as they are: " + keys.error().message);
@@ -163,18 +187,14 @@ struct gateway::impl {
     *c.keys = *std::move(keys);
     c.verified.clear();
     // Whoever was let in by a key that was taken away is not any more.
-    std::vector<std::shared_ptr<stream>> revoked;
-    for (auto* s : c.streams)
-      if (!c.keys->contains(s->key())) revoked.push_back(s->shared_from_this());
-    for (const auto& s : revoked) s->end("expired");
+    for (const auto& s : open_streams())
+      if (!c.keys->contains(s->key())) s->end("expired");
   }
 
   void begin_drain() {
     auto& c = *shared;
     c.is_draining = true;
-    std::vector<std::shared_ptr<stream>> open;
-    for (auto* s : c.streams) open.push_back(s->shared_from_this());
-    for (const auto& s : open) s->end("drain");
+    for (const auto& s : open_streams()) s->end("drain");
     c.feeds->end_waits();
     server_->drain();
   }
@@ -201,6 +221,7 @@ struct gateway::impl {
   std::uint16_t port = 0;
   steady::time_point slow_tick_at{};
   bool is_looking = false, has_told_keys = false;
+  steady::time_point looked_at{};
   std::thread thread;
 };
 

@@ -36,6 +36,8 @@ export interface Snapshot {
   seq: number;
   command_seq: number;
   state: Json;
+  /** Of the database that it is of: another one after a restore. */
+  incarnation?: string;
 }
 export interface Problem {
   type?: string;
@@ -92,10 +94,10 @@ export class Rowcall {
   submitOnce(session: string, commands: (Command & { key: string })[], options?: SubmitOptions): Promise<Receipt[]>;
   me(options?: RequestOptions): Promise<{ user: string; session: string; expires_at: string; operator: boolean; development: boolean; submit?: string[]; follow?: string[] }>;
   chats(options?: { after?: string; limit?: number }): Promise<{ chats: { chat_id: string; name: string; members: number; joined: boolean }[]; more: boolean }>;
-  last(session: string): Promise<{ session: string; last_seq: number; last_command_seq: number }>;
+  last(session: string): Promise<{ session: string; last_seq: number; last_command_seq: number; incarnation?: string }>;
   snapshot(session: string, options?: RequestOptions): Promise<Snapshot>;
-  page(session: string, after?: number, limit?: number): Promise<{ session: string; updates: Update[]; next_after: number; more: boolean }>;
-  before(session: string, before?: number | "end", limit?: number): Promise<{ session: string; updates: Update[]; prev_before: number; more: boolean; gone?: boolean }>;
+  page(session: string, after?: number, limit?: number): Promise<{ session: string; updates: Update[]; next_after: number; more: boolean; incarnation?: string }>;
+  before(session: string, before?: number | "end", limit?: number): Promise<{ session: string; updates: Update[]; prev_before: number; more: boolean; gone?: boolean; incarnation?: string }>;
   signal(session: string, type: string, data?: Data): Promise<{}>;
   follow(sessions: Record<string, Position>, handlers: FollowHandlers, options?: FollowOptions): Following;
   request(method: string, path: string, options?: RequestOptions): Promise<any>;
@@ -134,7 +136,8 @@ export class Following {
   constructor(client: Rowcall, sessions: Record<string, Position>, handlers: FollowHandlers, options?: FollowOptions);
   readonly state: FollowState;
   position(session: string): Position | undefined;
-  add(session: string, after: Position): void;
+  add(session: string, after: Position, incarnation?: string): void;
+  incarnation(session: string): string | undefined;
   remove(session: string): void;
   wake(): void;
   close(): void;
@@ -203,6 +206,8 @@ export class Outbox {
   refuse(id: number, reason: string): Promise<void>;
   dismiss(id: number): Promise<void>;
   retry(id: number): Promise<void>;
+  /** Of a session that is foreign now: what was stored is sent again, under its keys. */
+  resend(session: string): Promise<void>;
   flush(): Promise<void>;
   close(): void;
 }

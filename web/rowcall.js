@@ -111,7 +111,7 @@ export class Rowcall {
     } catch {
       // A proxy's answer, or none: the status says enough.
     }
-    const retryAfterMs = Number(response.headers.get("Retry-After") ?? 0) * 1000 || 0;
+    const retryAfterMs = problem.retry_after_ms ?? (Number(response.headers.get("Retry-After") ?? 0) * 1000 || 0);
     throw new RowcallError({ title: response.statusText, ...problem, status: response.status }, { retryAfterMs });
   }
 
@@ -255,14 +255,15 @@ export class EventParser {
  *      ▲────────────┴─────────────┴────────────────┘ broken, silent, drained, or the set of sessions changed
  *
  * Handlers (all optional): updates(session, updates) ascending and without a gap; gone(session, snapshot) instead of what
- * retention removed; left(session); foreign(session): the log is shorter than what was seen, so it is another database;
- * ready(); signal({session, type, from, data}); state(state); unauthorized(); failed(error).
+ * retention removed; left(session); foreign(session): the database was restored, or is another one, and what was told of
+ * the session is void; ready(); signal({session, type, from, data}); state(state); unauthorized(); failed(error).
  */
 export class Following {
   #client;
   #handlers;
   #options;
   #positions = new Map();
+  #incarnations = new Map(); // of the databases that the positions are of; without: of the one that is found first
   #connection = null;
   #wakeUp = null;
   #lastByte = 0;
@@ -278,7 +279,7 @@ export class Following {
     this.#client = client;
     this.#handlers = handlers;
     this.#options = { silenceMs, staleMs, backoff, now };
-    for (const [session, after] of Object.entries(sessions)) this.#positions.set(session, after);
+    for (const [session, after] of Object.entries(sessions)) this.#place(session, after);
     let lastTick = now();
     const period = Math.min(5000, silenceMs / 4);
     this.#watch = setInterval(() => {
@@ -307,13 +308,19 @@ export class Following {
   position(session) {
     return this.#positions.get(session);
   }
-  add(session, after) {
+  /** incarnation: of the database that `after` was read from, for whoever remembers it. */
+  add(session, after, incarnation) {
     if (this.#positions.has(session)) return;
-    this.#positions.set(session, after);
+    this.#place(session, after);
+    if (incarnation) this.#incarnations.set(session, incarnation);
     this.#restart();
   }
   remove(session) {
-    if (this.#positions.delete(session)) this.#restart();
+    if (this.#forget(session)) this.#restart();
+  }
+  /** Of the database that the session's updates are of; undefined before the first connection. */
+  incarnation(session) {
+    return this.#incarnations.get(session);
   }
   /** Looks now instead of waiting: the network is back, or a token was renewed. */
   wake() {
@@ -329,6 +336,10 @@ export class Following {
     this.#setState("closed");
   }
 
+  #place(session, after) {
+    if (this.#positions.size >= SESSIONS_PER_STREAM_MAX) throw new RangeError(`${SESSIONS_PER_STREAM_MAX} sessions are followed already`);
+    this.#positions.set(session, after);
+  }
   #restart() {
     this.#changed = true;
     this.#connection?.abort("changed");
@@ -388,9 +399,8 @@ export class Following {
       this.#changed = true;
     } else if (error.status === 400 && error.problem.last_seq < Number(this.#positions.get(error.session))) {
       // What was followed is not there: the gateway has another database than before.
-      this.#positions.delete(error.session);
       this.#changed = true;
-      this.#handlers.foreign?.(error.session);
+      this.#foreign(error.session);
     } else if (error.status === 410) {
       if (await this.#gone(error.session ?? [...this.#positions.keys()][0])) this.#changed = true;
     } else if (error.status >= 400 && !error.isRetryable) {
@@ -399,15 +409,34 @@ export class Following {
     }
   }
 
+  #forget(session) {
+    this.#incarnations.delete(session);
+    return this.#positions.delete(session);
+  }
   #left(session) {
-    this.#positions.delete(session);
+    this.#forget(session);
     this.#handlers.left?.(session);
+  }
+  #foreign(session) {
+    this.#forget(session);
+    this.#handlers.foreign?.(session);
+  }
+  /** False when what is known of the session is of another database. */
+  #isOf(session, incarnation) {
+    if (!incarnation) return true; // of a gateway that does not tell
+    if (!this.#incarnations.has(session)) this.#incarnations.set(session, incarnation);
+    return this.#incarnations.get(session) === incarnation;
   }
 
   async #gone(session) {
     try {
       const snapshot = await this.#client.snapshot(session);
-      if (!this.#positions.has(session) || !(snapshot.seq > Number(this.#positions.get(session)))) return false;
+      if (!this.#positions.has(session)) return false;
+      if (!this.#isOf(session, snapshot.incarnation)) {
+        this.#foreign(session);
+        return true;
+      }
+      if (!(snapshot.seq > Number(this.#positions.get(session)))) return false;
       this.#positions.set(session, snapshot.seq);
       this.#handlers.gone?.(session, snapshot);
       return true;
@@ -419,8 +448,7 @@ export class Following {
   async #stream(connection, backoff) {
     this.#setState("connecting");
     this.#lastByte = this.#options.now();
-    const asked = [...this.#positions].slice(0, SESSIONS_PER_STREAM_MAX);
-    const query = asked.map(([session, after]) => `session=${session}:${after}`).join("&");
+    const query = [...this.#positions].map(([session, after]) => `session=${session}:${after}`).join("&");
     const response = await this.#client.open("GET", `/v1/stream?${query}`, {
       headers: { Accept: "text/event-stream" },
       signal: connection.signal,
@@ -461,7 +489,11 @@ export class Following {
           continue;
         }
         flush();
-        if (event === "ready") {
+        if (event === "incarnation") {
+          const foreign = [...this.#positions.keys()].filter((session) => !this.#isOf(session, body.incarnation));
+          if (foreign.length > 0) this.#restart();
+          foreign.forEach((session) => this.#foreign(session));
+        } else if (event === "ready") {
           backoff.reset();
           for (const [session, seq] of Object.entries(body.positions ?? {}))
             if (this.#positions.get(session) === "end") this.#positions.set(session, seq);
@@ -738,6 +770,13 @@ export class Outbox {
     await this.dismiss(id);
     await this.add(entry.session, entry.type, entry.data, entry.note);
   }
+  /** Of a session that is foreign now: what was stored in a database that is not there any more is sent again. */
+  async resend(session) {
+    for (const { id } of this.#entries.filter((e) => e.session === session && e.state === "stored"))
+      await this.#store.update("outbox", id, (e) => ({ ...e, state: "queued" }));
+    await this.#changed();
+    this.flush();
+  }
   close() {
     this.#closed = true;
     clearTimeout(this.#retryTimer);
@@ -889,12 +928,13 @@ export class Replica {
   /** From the cache at once; without one the snapshot is asked for, until there is an answer. */
   async open(session) {
     if (this.#sessions.has(session)) return;
+    if (this.#sessions.size >= SESSIONS_PER_STREAM_MAX) throw new RangeError(`${SESSIONS_PER_STREAM_MAX} sessions are open already`);
     const kind = this.#kind(session);
     const replica = { state: kind.initial(), seq: 0, isReady: false };
     this.#sessions.set(session, replica);
     const cached = await this.#store.get("sessions", session);
     if (this.#sessions.get(session) !== replica) return;
-    if (cached) this.#start(session, replica, cached.seq, cached.state);
+    if (cached) this.#start(session, replica, cached.seq, cached.state, cached.incarnation);
     else this.#firstOpening(session, replica);
   }
   async #firstOpening(session, replica) {
@@ -904,7 +944,7 @@ export class Replica {
         const snapshot = await this.#client.snapshot(session);
         if (this.#closed || this.#sessions.get(session) !== replica) return;
         const kind = this.#kind(session);
-        return this.#start(session, replica, snapshot.seq, snapshot.state ? kind.load(snapshot.state) : kind.initial());
+        return this.#start(session, replica, snapshot.seq, snapshot.state ? kind.load(snapshot.state) : kind.initial(), snapshot.incarnation);
       } catch (error) {
         if (error.status === 401) this.#handlers.unauthorized?.();
         else if (!error.isRetryable) {
@@ -916,10 +956,10 @@ export class Replica {
       }
     }
   }
-  #start(session, replica, seq, state) {
+  #start(session, replica, seq, state, incarnation) {
     Object.assign(replica, { seq, state, isReady: true });
     this.#handlers.changed?.(session, { state, seq, updates: [], jumped: false });
-    this.#following.add(session, seq);
+    this.#following.add(session, seq, incarnation);
   }
 
   close(session) {
@@ -957,7 +997,7 @@ export class Replica {
   /** State, seq and updates in one transaction, one after the other: the cache is always some moment of the log. */
   #keep(session, { state, seq }, updates) {
     const changes = updates.map((u) => ["put", "updates", [session, u.seq], u]);
-    changes.push(["put", "sessions", session, structuredClone({ state, seq })]);
+    changes.push(["put", "sessions", session, structuredClone({ state, seq, incarnation: this.#following.incarnation(session) })]);
     this.#writing = this.#writing.then(() => this.#store.apply(changes)).catch(() => {}); // full: the cache lags behind
   }
   /** When all that was handed over is in the store. */
@@ -974,7 +1014,9 @@ export class Replica {
     if (cached.length === last - first + 1) return { updates: cached, gone: false };
     const limit = Math.min(PAGE_UPDATES_MAX, last - first + 1);
     const page = await this.#client.before(session, last + 1, limit);
-    this.#writing = this.#writing.then(() => this.#store.apply(page.updates.map((u) => ["put", "updates", [session, u.seq], u]))).catch(() => {});
+    // After a restore the page may be of another database than the cache: it is shown, and not kept.
+    if (!page.incarnation || page.incarnation === this.#following.incarnation(session))
+      this.#writing = this.#writing.then(() => this.#store.apply(page.updates.map((u) => ["put", "updates", [session, u.seq], u]))).catch(() => {});
     return { updates: page.updates, gone: Boolean(page.gone) };
   }
   /** Keeps the last `count` updates of a session in the cache. */

@@ -1,5 +1,7 @@
 #include "gateway/internal/answers.hpp"
 
+#include <algorithm>
+
 #include "engine/json.hpp"
 
 namespace rowcall::gateway::internal {
@@ -27,6 +29,19 @@ http_answer problem_later(int status, std::string_view name, std::string detail,
   auto a = problem(status, name, std::move(detail));
   a.headers.emplace_back("Retry-After", std::to_string(retry_after_s));
   return a;
+}
+
+http_answer problem_in(int status, std::string_view name, std::string detail, std::chrono::milliseconds wait) {
+  const auto seconds = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(wait).count());
+  auto a = problem_later(status, name, std::move(detail), static_cast<int>(seconds));
+  if (wait.count() > 0) a.body.insert(a.body.size() - 1, ",\"retry_after_ms\":" + std::to_string(wait.count()));
+  return a;
+}
+
+void log_failure(const engine::log_sink& log, std::string_view event, const engine::error& error) {
+  if (engine::is_transient(error.code)) return;
+  log(engine::log_level::error, "a read failed: " + (error.quotes_data ? "a row was refused" : error.message),
+      {event, {}, {}, {}});
 }
 
 http_answer problem_of(const engine::error& error) {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
+#include "engine/ports.hpp"
 #include "engine/result.hpp"
 #include "gateway/internal/http.hpp"
 
@@ -16,6 +18,11 @@ http_answer json_answer(int status, std::string body);
 http_answer problem(int status, std::string_view name, std::string detail, std::string_view members = {});
 /// The same with a Retry-After.
 http_answer problem_later(int status, std::string_view name, std::string detail, int retry_after_s);
+/// The same with a wait that may be shorter than a second: `retry_after_ms` says it exactly. 0: it is not known.
+http_answer problem_in(int status, std::string_view name, std::string detail, std::chrono::milliseconds wait);
+
+/// A read that nobody is answered for. Not of what ends by itself: that the database is away is told elsewhere.
+void log_failure(const engine::log_sink& log, std::string_view event, const engine::error& error);
 
 /// The answer for a store's or submitter's error.
 http_answer problem_of(const engine::error& error);

@@ -99,7 +99,7 @@ void answer_refusal(submission& s, const client::submitter::outcome& refused) {
     a = problem(422, "unknown-kind",
                 "no engine has ever served sessions of the kind '" + std::string{s.session.kind()} + "'");
   else
-    a = problem_later(503, "busy", "too many commands are pending; try again later", 1);
+    a = problem_in(503, "busy", "too many commands are pending; try again later", refused->retry_after);
   std::string receipts;
   for (std::size_t i = 0; i < s.outcomes.size(); ++i) {
     if (!is_stored(s.outcomes[i])) continue;
@@ -121,12 +121,16 @@ void take_receipt(const submission_ptr& s, std::size_t index, std::vector<event_
 void read_receipt(const submission_ptr& s, std::size_t index) {
   const bool posted = s->c.read(
       [session = s->session, command = s->outcomes[index]->seq](reader_stores& stores) {
-        std::vector<event_ptr> events;
-        if (const auto receipt = stores.updates->receipt_of(session, command))
-          for (const auto& update : receipt->updates) events.push_back(make_event(session, update));
+        engine::result<std::vector<event_ptr>> events;
+        const auto receipt = stores.updates->receipt_of(session, command);
+        if (!receipt) return events = tl::make_unexpected(receipt.error());
+        for (const auto& update : receipt->updates) events->push_back(make_event(session, update));
         return events;
       },
-      [s, index](std::vector<event_ptr> events) { take_receipt(s, index, std::move(events)); });
+      [s, index](engine::result<std::vector<event_ptr>> events) {
+        if (!events) log_failure(s->c.ports.log, "receipt_read_failed", events.error());
+        take_receipt(s, index, events ? *std::move(events) : std::vector<event_ptr>{});
+      });
   if (!posted) take_receipt(s, index, {});
 }
 
@@ -160,45 +164,41 @@ void stored(const submission_ptr& s) {
     answer(*s);
 }
 
-/// The commands keep their order: once one finds the queue full, those after it are not tried.
+/// The outcomes come on the submitter's thread (a refusal at once); the last one brings the submission back to the io
+/// thread.
 void submit(const submission_ptr& s) {
   ++s->c.submissions_open;
   const auto count = s->requests.size();
-  s->outcomes.assign(count, client::submitter::outcome{tl::make_unexpected(
-                                engine::error{errc::busy, "not tried, as one before it was refused"})});
-  // The outcomes come on the submitter's thread; the last one brings the submission back to the io thread. One count is
-  // ours.
-  auto left = std::make_shared<std::atomic<std::size_t>>(count + 1);
+  s->outcomes.assign(count, client::submitter::outcome{engine::submit_receipt{}});
+  auto left = std::make_shared<std::atomic<std::size_t>>(count);
   auto held = std::make_shared<submission_ptr>(s);
-  const auto finish = [left, held, on_io = s->c.on_io] {
+  s->c.ports.submitter->submit_async(std::move(s->requests), [raw = s.get(), left, held, on_io = s->c.on_io](
+                                                                 std::size_t i, client::submitter::outcome o) {
+    raw->outcomes[i] = std::move(o);
     if (left->fetch_sub(1) != 1) return;
     on_io([held] { stored(std::exchange(*held, nullptr)); });
-  };
-  auto refused = std::make_shared<std::atomic<bool>>(false);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (refused->load()) {
-      finish();
-      continue;
-    }
-    s->c.ports.submitter->submit_async(std::move(s->requests[i]),
-                                       [raw = s.get(), i, finish, refused](client::submitter::outcome o) {
-                                         if (!o && o.error().code == errc::busy) *refused = true;
-                                         raw->outcomes[i] = std::move(o);
-                                         finish();
-                                       });
-  }
-  finish();
+  });
 }
 
 /// Followed from its end on before anything is stored, so that the feed sees the receipts.
 void follow_then_submit(const submission_ptr& s) {
   if (s->c.feeds->find(s->session) != nullptr) return submit(s);
-  const bool posted = s->c.read([session = s->session](reader_stores& stores) { return stores.updates->last(session); },
-                                [s](engine::result<engine::session_cursor> last) {
-                                  if (!last) return s->e->answer(problem_of(last.error()));
-                                  s->c.feeds->open(s->session, last->update.value);
-                                  submit(s);
-                                });
+  struct seen {
+    engine::result<std::string> incarnation;
+    engine::result<engine::session_cursor> last;
+  };
+  const bool posted = s->c.read(
+      [session = s->session, known = s->c.feeds->incarnation()](reader_stores& stores) {
+        auto incarnation = incarnation_of(stores, known);
+        return seen{std::move(incarnation), stores.updates->last(session)};
+      },
+      [s](seen o) {
+        if (!o.incarnation) return s->e->answer(problem_of(o.incarnation.error()));
+        if (!o.last) return s->e->answer(problem_of(o.last.error()));
+        if (!s->c.feeds->holds(*o.incarnation)) return s->e->answer(restored_meanwhile());
+        s->c.feeds->open(s->session, o.last->update.value);
+        submit(s);
+      });
   if (!posted) s->e->answer(too_busy());
 }
 

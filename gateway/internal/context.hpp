@@ -95,4 +95,15 @@ using handler = std::function<void(context&, const exchange_ptr&)>;
 /// 503 for a full reader queue.
 inline http_answer too_busy() { return problem_later(503, "busy", "too many reads are waiting; try again", 1); }
 
+/// 503 for what was read of a database that another state has taken the place of since.
+inline http_answer restored_meanwhile() {
+  return problem_later(503, "restored", "the database was restored meanwhile; try again", 1);
+}
+
+/// On a reader thread, before what is read of it: `known`, or what the database says when nothing is known yet.
+inline engine::result<std::string> incarnation_of(reader_stores& stores, std::string known) {
+  if (known.empty()) return stores.updates->incarnation();
+  return known;
+}
+
 }  // namespace rowcall::gateway::internal

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/internal/answers.hpp"
 #include "gateway/internal/chat_rules.hpp"
 #include "gateway/internal/update_text.hpp"
 
@@ -27,19 +28,22 @@ event_ptr make_event(const engine::session_id& session, const engine::update_row
 }
 
 feed_hub::feed_hub(const gateway_config& config, std::unique_ptr<engine::update_store> store, engine::bus& bus,
-                   std::function<void(std::function<void()>)> on_io)
+                   std::function<void(std::function<void()>)> on_io, engine::log_sink log)
     : config_(config), on_io_(std::move(on_io)) {
   client::follow_handler handler;
-  handler.on_updates = [this](const engine::session_id& session, std::span<const engine::update_row> updates) {
+  const auto told = std::make_shared<std::string>();  // of the follower, which makes one call at a time
+  handler.on_incarnation = [told](const std::string& incarnation) { *told = incarnation; };
+  handler.on_updates = [this, told](const engine::session_id& session, std::span<const engine::update_row> updates) {
     std::vector<event_ptr> events;
     events.reserve(updates.size());
     for (const auto& update : updates) events.push_back(make_event(session, update));
-    on_io_([this, alive = is_alive_, session, events = std::move(events)]() mutable {
-      if (*alive) take(session, std::move(events));
+    on_io_([this, alive = is_alive_, session, incarnation = *told, events = std::move(events)]() mutable {
+      if (*alive) take(session, incarnation, std::move(events));
     });
   };
   // The next delivery starts after the hole: readers that are before it look into the log and are told there.
   handler.on_gone = [](const auto&, const auto&) {};
+  handler.on_error = [log = std::move(log)](const engine::error& error) { log_failure(log, "follow_failed", error); };
   handler.on_live = [this](bool is_live) {
     on_io_([this, alive = is_alive_, is_live] {
       if (*alive) is_live_ = is_live;
@@ -55,6 +59,21 @@ feed_hub::~feed_hub() {
   follower_.reset();
 }
 
+bool feed_hub::holds(const std::string& incarnation) {
+  if (incarnation_.empty()) incarnation_ = incarnation;
+  return incarnation_ == incarnation;
+}
+
+void feed_hub::restart(const std::string& incarnation) {
+  incarnation_ = incarnation;
+  end_waits();
+  for (auto& [session, f] : feeds_) {
+    follower_->unfollow(session);
+    if (!f->readers.empty()) void_.push_back(std::move(f));
+  }
+  feeds_.clear();
+}
+
 feed* feed_hub::find(const engine::session_id& session) {
   const auto it = feeds_.find(session);
   return it == feeds_.end() ? nullptr : it->second.get();
@@ -65,7 +84,7 @@ feed& feed_hub::open(const engine::session_id& session, std::int64_t position) {
   if (!f) {
     f = std::make_unique<feed>(session, position);
     f->used_at = steady::now();
-    follower_->follow(session, {position});
+    follower_->follow(session, {position}, incarnation_);
   }
   return *f;
 }
@@ -109,9 +128,10 @@ void feed_hub::wait_for(feed& f, feed::waiter w) {
   f.waiters.push_back(std::move(w));
 }
 
-void feed_hub::take(const engine::session_id& session, std::vector<event_ptr> events) {
+void feed_hub::take(const engine::session_id& session, const std::string& incarnation, std::vector<event_ptr> events) {
   auto* const f = find(session);
-  if (f == nullptr) return;
+  // Of another incarnation: when the follower finds out as well, it tells what it has told of this one before again.
+  if (f == nullptr || incarnation != incarnation_) return;
   // From an earlier feed of the session, or read twice.
   std::erase_if(events, [&](const auto& e) { return e->seq <= f->position; });
   if (events.empty()) return;
@@ -184,6 +204,7 @@ void feed_hub::end_late_waits(steady::time_point now) {
 }
 
 void feed_hub::tick(steady::time_point now) {
+  std::erase_if(void_, [](const auto& f) { return f->readers.empty(); });
   std::erase_if(feeds_, [&](const auto& entry) {
     const auto& f = *entry.second;
     if (!f.readers.empty() || !f.waiters.empty() || f.used_at + config_.feed_idle >= now) return false;

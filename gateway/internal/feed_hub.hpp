@@ -81,8 +81,15 @@ class feed_hub {
  public:
   /// `on_io` runs a function on the io thread.
   feed_hub(const gateway_config& config, std::unique_ptr<engine::update_store> store, engine::bus& bus,
-           std::function<void(std::function<void()>)> on_io);
+           std::function<void(std::function<void()>)> on_io, engine::log_sink log);
   ~feed_hub();
+
+  /// Of the database that the feeds are of. Empty until something was read.
+  const std::string& incarnation() const { return incarnation_; }
+  /// Whether what was read of this incarnation still counts. The first one does.
+  bool holds(const std::string& incarnation);
+  /// An older state of the database was restored: what the feeds know is void. Their readers are to be ended.
+  void restart(const std::string& incarnation);
 
   feed* find(const engine::session_id& session);
   /// Follows from `position`, which the caller has just read from the log; an existing feed stays as it is.
@@ -105,12 +112,14 @@ class feed_hub {
   bool is_live() const { return is_live_; }  ///< the database can be read
 
  private:
-  void take(const engine::session_id& session, std::vector<event_ptr> events);
+  void take(const engine::session_id& session, const std::string& incarnation, std::vector<event_ptr> events);
   void answer_waiters(feed& f, std::span<const event_ptr> events);
 
   const gateway_config& config_;
   std::function<void(std::function<void()>)> on_io_;
+  std::string incarnation_;
   std::unordered_map<engine::session_id, std::unique_ptr<feed>> feeds_;
+  std::vector<std::unique_ptr<feed>> void_;            ///< of an incarnation before; until their readers have left
   std::unordered_set<engine::session_id> waited_for_;  ///< sessions whose feeds have waiters, or had
   bool is_live_ = true;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  ///< false: what was posted comes too late

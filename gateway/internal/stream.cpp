@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/json.hpp"
+
 namespace rowcall::gateway::internal {
 namespace {
 
@@ -49,7 +51,10 @@ void stream::begin(const exchange_ptr& e) {
   ++context_.counters.streams_opened;
   heartbeat_at_ =
       steady::now() + std::chrono::duration_cast<steady::duration>(context_.config.heartbeat * random_share());
-  control_ = "retry: 1000\n\n";
+  // Before everything else: to whom it is not the one he knows, his positions mean nothing.
+  engine::json::writer about;
+  about.begin_object().key("incarnation").string(context_.feeds->incarnation()).end_object();
+  control_ = "retry: 1000\n\nevent: incarnation\ndata: " + about.str() + "\n\n";
   for (std::uint32_t i = 0; i < subs_.size(); ++i) {
     auto& s = subs_[i];
     s.from = &context_.feeds->open(s.session, s.end);
@@ -259,12 +264,17 @@ void stream::take_page(std::uint32_t index, engine::result<engine::update_page> 
   s.is_reading = false;
   if (s.is_ended || is_closed_) return;
   if (!page) {
+    log_failure(context_.ports.log, "stream_read_failed", page.error());
     s.needs_retry = true;
     return;
   }
   if (page->gone)
     return end("gone", "{\"session\":\"" + s.session.str() + "\",\"snapshot\":\"/v1/sessions/" + s.session.str() +
                            "/snapshot\"}");
+  if (events.empty()) {  // the feed knows more than the log: a replica that lags, or a restore that will be noticed
+    s.needs_retry = true;
+    return;
+  }
   s.page = std::move(events);
   s.page_next = 0;
   queue(index);
@@ -286,6 +296,7 @@ void stream::take_verdict(std::uint32_t index, const engine::result<std::vector<
   auto& s = subs_[index];
   if (s.is_ended || is_closed_) return;
   if (!chats) {
+    log_failure(context_.ports.log, "stream_read_failed", chats.error());
     s.needs_retry = true;  // nothing is sent until it is known
     return;
   }

@@ -21,6 +21,7 @@ struct request_place {
 struct opening {
   std::vector<stream_start> starts;
   std::optional<http_answer> refusal;
+  std::string incarnation;  ///< that it is of
 };
 
 std::string member(const engine::session_id& session) { return ",\"session\":\"" + session.str() + "\""; }
@@ -48,9 +49,16 @@ std::optional<http_answer> check_members(reader_stores& stores, const std::strin
   return std::nullopt;
 }
 
-/// On a reader thread.
-opening read_opening(reader_stores& stores, const std::string& user, const std::vector<request_place>& places) {
+/// On a reader thread. `known`: the incarnation of before the read; empty: not known yet.
+opening read_opening(reader_stores& stores, std::string known, const std::string& user,
+                     const std::vector<request_place>& places) {
   opening o;
+  auto incarnation = incarnation_of(stores, std::move(known));
+  if (!incarnation) {
+    o.refusal = problem_of(incarnation.error());
+    return o;
+  }
+  o.incarnation = *std::move(incarnation);
   if ((o.refusal = check_members(stores, user, places))) return o;
   const auto limit = std::clamp<std::size_t>(opening_rows_max / places.size(), 10, opening_page_max);
   std::vector<engine::follow_position> positions;
@@ -117,10 +125,11 @@ void open_stream(context& c, const exchange_ptr& e, const identity& who, std::ve
   if (!take_rate(c, c.read_rate, who, *e)) return;
   const bool has_heartbeat_events = e->request().parameter("heartbeat") == "event";
   const bool posted =
-      c.read([places = std::move(places),
-              user = who.user](reader_stores& stores) { return read_opening(stores, user, places); },
+      c.read([places = std::move(places), user = who.user, known = c.feeds->incarnation()](
+                 reader_stores& stores) { return read_opening(stores, known, user, places); },
              [&c, e, who, is_single, has_heartbeat_events](opening o) {
                if (o.refusal) return e->answer(*std::move(o.refusal));
+               if (!c.feeds->holds(o.incarnation)) return e->answer(restored_meanwhile());
                if (c.is_draining)
                  return e->answer(problem_later(503, "draining", "this gateway stops; another one goes on", 1));
                std::make_shared<stream>(c, who, std::move(o.starts), is_single, has_heartbeat_events)->begin(e);

@@ -54,8 +54,19 @@ void append_updates(std::string& out, const engine::session_id& session,
   out += ']';
 }
 
+/// `,"incarnation":…`: of the database as it was known before the read, so that a restore in between does not go
+/// unseen.
+std::string incarnation_member(const context& c) {
+  const auto& incarnation = c.feeds->incarnation();
+  if (incarnation.empty()) return {};
+  json::writer w;
+  w.begin_object().key("incarnation").string(incarnation).end_object();
+  const auto text = std::move(w).str();
+  return ',' + text.substr(1, text.size() - 2);
+}
+
 http_answer page_after(reader_stores& stores, const engine::session_id& session, std::int64_t after, std::size_t limit,
-                       bool gzip) {
+                       const std::string& members, bool gzip) {
   // One more than asked for tells whether there is more.
   auto page = stores.updates->updates_after(session, {after}, limit + 1);
   if (!page) return problem_of(page.error());
@@ -65,13 +76,13 @@ http_answer page_after(reader_stores& stores, const engine::session_id& session,
   std::string body = "{\"session\":\"" + session.str() + "\",";
   append_updates(body, session, page->updates);
   body += ",\"next_after\":" + std::to_string(page->updates.empty() ? after : page->updates.back().seq.value);
-  body += has_more ? ",\"more\":true}" : ",\"more\":false}";
+  body += (has_more ? ",\"more\":true" : ",\"more\":false") + members + '}';
   return packed_json(std::move(body), gzip);
 }
 
 /// The updates before a seq are those after an earlier one: seqs have no gaps.
 http_answer page_before(reader_stores& stores, const engine::session_id& session, std::int64_t before,
-                        std::size_t limit, bool gzip) {
+                        std::size_t limit, const std::string& members, bool gzip) {
   if (before == at_end) {
     const auto last = stores.updates->last(session);
     if (!last) return problem_of(last.error());
@@ -110,7 +121,7 @@ http_answer page_before(reader_stores& stores, const engine::session_id& session
   std::string body = "{\"session\":\"" + session.str() + "\",";
   append_updates(body, session, page.updates);
   body += ",\"prev_before\":" + std::to_string(first) + (has_more ? ",\"more\":true" : ",\"more\":false") +
-          (is_gone ? ",\"gone\":true}" : "}");
+          (is_gone ? ",\"gone\":true" : "") + members + '}';
   return packed_json(std::move(body), gzip);
 }
 
@@ -153,13 +164,15 @@ void get_updates(context& c, const exchange_ptr& e, const engine::session_id& se
     limit = static_cast<std::size_t>(std::min<std::int64_t>(*n, static_cast<std::int64_t>(c.config.page_updates_max)));
   }
   const bool gzip = wants_gzip(request, gzip_always);
+  const auto members = incarnation_member(c);
   if (const auto given = request.parameter("before")) {
     if (request.parameter("after")) return bad("give after or before, not both");
     auto before = given->empty() ? std::optional{at_end} : read_position(*given);
     if (!before) return bad("before must be a seq, or `end`");
     if (*before == 0) before = at_end;
-    return read_session(c, e, session,
-                        [=](reader_stores& stores) { return page_before(stores, session, *before, limit, gzip); });
+    return read_session(c, e, session, [=](reader_stores& stores) {
+      return page_before(stores, session, *before, limit, members, gzip);
+    });
   }
   std::int64_t after = 0;
   if (const auto given = request.parameter("after")) {
@@ -167,28 +180,29 @@ void get_updates(context& c, const exchange_ptr& e, const engine::session_id& se
     if (!n) return bad("after must be a seq");
     after = *n;
   }
-  read_session(c, e, session, [=](reader_stores& stores) { return page_after(stores, session, after, limit, gzip); });
+  read_session(c, e, session,
+               [=](reader_stores& stores) { return page_after(stores, session, after, limit, members, gzip); });
 }
 
 void get_head(context& c, const exchange_ptr& e, const engine::session_id& session) {
-  read_session(c, e, session, [session](reader_stores& stores) {
+  read_session(c, e, session, [session, members = incarnation_member(c)](reader_stores& stores) {
     const auto last = stores.updates->last(session);
     if (!last) return problem_of(last.error());
     return json_answer(200, "{\"session\":\"" + session.str() +
                                 "\",\"last_seq\":" + std::to_string(last->update.value) +
-                                ",\"last_command_seq\":" + std::to_string(last->command.value) + "}");
+                                ",\"last_command_seq\":" + std::to_string(last->command.value) + members + "}");
   });
 }
 
 void get_snapshot(context& c, const exchange_ptr& e, const engine::session_id& session) {
   const bool gzip = wants_gzip(e->request(), gzip_always);
-  read_session(c, e, session, [session, gzip](reader_stores& stores) {
+  read_session(c, e, session, [session, members = incarnation_member(c), gzip](reader_stores& stores) {
     const auto snapshot = stores.updates->snapshot(session);
     if (!snapshot) return problem_of(snapshot.error());
     const auto& s = *snapshot;
     return packed_json("{\"session\":\"" + session.str() + "\",\"seq\":" + std::to_string(s ? s->seq.value : 0) +
                            ",\"command_seq\":" + std::to_string(s ? s->command.value : 0) +
-                           ",\"state\":" + (s ? s->state : "null") + "}",
+                           ",\"state\":" + (s ? s->state : "null") + members + "}",
                        gzip);
   });
 }

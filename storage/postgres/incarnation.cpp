@@ -17,7 +17,8 @@ result<std::string> read_incarnation(const store_config& config) {
 }
 
 result<std::string> mark_restored(store_config config) {
-  internal::link link(std::move(config), {"incarnation_renew"}, "SET statement_timeout = 0;");
+  config.statement_timeout = std::chrono::milliseconds{0};
+  internal::link link(std::move(config), {"incarnation_renew"});
   auto rows = link.exec(internal::call("incarnation_renew").str(), internal::on_loss::commit);
   if (!rows) return tl::make_unexpected(rows.error());
   return internal::string((*rows)[0][0]);

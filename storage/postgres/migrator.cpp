@@ -78,7 +78,10 @@ result<void> apply(internal::link& link, std::string_view sql, const std::string
 /// Runs body(link, applied rows) under the lock.
 template <class Body>
 result<int> locked(const store_config& config, Body body) {
-  internal::link link(config, {}, "SET lock_timeout = '" + std::to_string(config.statement_timeout.count()) + "ms'; SET statement_timeout = 0;");
+  auto unbounded = config;  // a migration takes as long as it takes
+  unbounded.statement_timeout = std::chrono::milliseconds{0};
+  internal::link link(unbounded, {},
+                      "SET lock_timeout = '" + std::to_string(config.statement_timeout.count()) + "ms';");
   if (auto r = link.exec(lock_sql); !r) return tl::make_unexpected(r.error());
   auto rows = applied(link);
   result<int> done = 0;

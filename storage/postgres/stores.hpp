@@ -19,7 +19,9 @@ struct store_config {
   std::chrono::milliseconds connect_timeout{5'000};
   /// The bound on how long a stopped node can keep its shards: idle_in_transaction_session_timeout of turns.
   std::chrono::milliseconds transaction_timeout{5'000};
-  std::chrono::milliseconds statement_timeout{30'000};
+  std::chrono::milliseconds statement_timeout{30'000};  ///< the server's; 0: none
+  /// A connection on which no answer comes for this much longer is given up: the server can not be reached.
+  std::chrono::milliseconds answer_margin{5'000};
   /// A turn with at least this many rows is appended with COPY, a smaller one with one statement in COMMIT's round trip.
   std::size_t copy_rows_min = 64;
   /// When set: a connection to a database of another incarnation is refused (superseded). For whoever remembers what it

@@ -197,6 +197,11 @@ class fake_commands {
     const std::lock_guard lock{mutex_};
     failures_.emplace_back(code, is_stored);
   }
+  /// The next submit refuses all its commands: too much is pending.
+  void refuse_next() {
+    const std::lock_guard lock{mutex_};
+    is_refusing_ = true;
+  }
   /// Submits wait in the store until open() is called.
   void close() {
     const std::lock_guard lock{mutex_};
@@ -234,7 +239,7 @@ class fake_commands {
   class writer;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  bool is_closed_ = false;
+  bool is_closed_ = false, is_refusing_ = false;
   int submits_ = 0;
   std::deque<std::pair<engine::errc, bool>> failures_;
   std::vector<transaction> transactions_;
@@ -251,6 +256,8 @@ class fake_commands::writer final : public engine::command_store {
     ++c_.submits_;
     c_.changed_.notify_all();
     c_.changed_.wait(lock, [&] { return !c_.is_closed_; });
+    if (std::exchange(c_.is_refusing_, false))
+      return std::vector<submit_receipt>(batch.size(), submit_receipt{submit_receipt::outcome::busy, {}});
     std::optional<engine::errc> code;
     if (!c_.failures_.empty()) {
       const auto [failure, is_stored] = c_.failures_.front();

@@ -31,7 +31,8 @@ TEST(follower_nats, sees_each_update_once_in_order_while_the_server_is_killed_ag
   constexpr int sessions = 20, each = 300;
   std::array<std::atomic<std::int64_t>, sessions> last{};
   std::atomic<bool> is_ordered{true};
-  follower f{log.store(), *reader_bus,
+  follower f{log.store(),
+             *reader_bus,
              {.on_updates =
                   [&](const engine::session_id& session, std::span<const engine::update_row> updates) {
                     auto& l = last[static_cast<std::size_t>(std::stoi(std::string{session.name()}))];
@@ -41,6 +42,8 @@ TEST(follower_nats, sees_each_update_once_in_order_while_the_server_is_killed_ag
                     }
                   },
               .on_gone = {},
+              .on_incarnation = {},
+              .on_error = {},
               .on_live = {}},
              {.poll_interval = 1h}};
   for (int s = 0; s < sessions; ++s) f.follow(id("chat-" + std::to_string(s)), {0});

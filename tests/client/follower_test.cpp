@@ -35,6 +35,8 @@ class follower_test : public testing::Test {
               const std::lock_guard lock{mutex};
               seen[session].push_back(snapshot ? -snapshot->seq.value : -1'000'000);
             },
+        .on_incarnation = {},
+        .on_error = {},
         .on_live =
             [this](bool is_live) {
               const std::lock_guard lock{mutex};
@@ -179,6 +181,58 @@ TEST_F(follower_test, checks_everything_on_a_reconnect) {
   for (int i = 0; i < 1'000; ++i) ASSERT_TRUE(sees("chat-" + std::to_string(i), 1, 2));
   EXPECT_LE(log.positions_max, 256);
   EXPECT_LE(log.bulk_reads, 30);
+}
+
+TEST_F(follower_test, polls_at_another_pace_while_the_bus_is_away) {
+  make({.poll_interval = never, .poll_interval_alone = 20ms}).follow(id("chat-1"), {0});
+  ASSERT_TRUE(eventually(5s, [&] { return is_live(); }));
+  bus.is_up = false;
+  append("chat-1", 3);
+  EXPECT_TRUE(sees("chat-1", 1, 3));
+}
+
+TEST_F(follower_test, tells_the_errors_of_reads_and_goes_on) {
+  std::vector<engine::errc> errors;
+  auto h = handler();
+  h.on_error = [&](const engine::error& error) {
+    const std::lock_guard lock{mutex};
+    errors.push_back(error.code);
+  };
+  log.is_failing = true;
+  made = std::make_unique<follower>(log.store(), bus, h, follower_config{.poll_interval = 10ms});
+  made->follow(id("chat-1"), {0});
+  ASSERT_TRUE(eventually(5s, [&] {
+    const std::lock_guard lock{mutex};
+    return !errors.empty() && errors.front() == engine::errc::connection_lost;
+  }));
+  append("chat-1", 1);
+  log.is_failing = false;
+  EXPECT_TRUE(sees("chat-1", 1, 1));
+}
+
+TEST_F(follower_test, tells_the_incarnation_before_anything_of_it) {
+  std::vector<std::string> told;
+  auto h = handler();
+  h.on_incarnation = [&](const std::string& incarnation) {
+    const std::lock_guard lock{mutex};
+    told.push_back(incarnation);
+  };
+  h.on_updates = [&](const session_id&, std::span<const update_row> updates) {
+    const std::lock_guard lock{mutex};
+    for (const auto& row : updates) told.push_back(std::to_string(row.seq.value));
+  };
+  append("chat-1", 2);
+  made = std::make_unique<follower>(log.store(), bus, h, follower_config{.poll_interval = 10ms});
+  made->follow(id("chat-1"), {0}, "first");
+  const auto has = [&](std::vector<std::string> expected) {
+    return eventually(5s, [&] {
+      const std::lock_guard lock{mutex};
+      return told == expected;
+    });
+  };
+  ASSERT_TRUE(has({"first", "1", "2"}));
+  log.restore(id("chat-1"), 1, "second");
+  EXPECT_TRUE(has({"first", "1", "2", "second", "1"}));
 }
 
 TEST_F(follower_test, begins_without_a_bus) {

@@ -90,5 +90,13 @@ TEST_F(receipts, tell_the_databases_error_when_it_stays_away) {
   EXPECT_EQ(r.error().code, errc::connection_lost);
 }
 
+TEST_F(receipts, of_a_command_of_long_ago_are_told_to_be_gone) {
+  for (int i = 0; i < 5; ++i) log.append(id("chat-1"));
+  log.remove_below(id("chat-1"), 4);
+  const auto r = wait_receipt(*store, bus, id("chat-1"), {2}, 20s, 10ms);
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, errc::gone) << r.error().message;
+}
+
 }  // namespace
 }  // namespace rowcall::client

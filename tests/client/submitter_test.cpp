@@ -200,6 +200,43 @@ TEST_F(submitter_test, answers_busy_at_once_when_the_queue_is_full) {
   EXPECT_TRUE(support::eventually(5s, [&] { return stored == 3; }));
 }
 
+TEST_F(submitter_test, tries_nothing_of_a_session_after_what_was_refused_as_busy) {
+  std::vector<command_request> batch;
+  for (int i = 0; i < 25; ++i) batch.push_back(command("chat-1", i));
+  batch.push_back(command("chat-2", 0));
+  commands.refuse_next();
+  const auto outcomes = make(1, {.group_commands_max = 10}).submit(batch);
+  EXPECT_EQ(outcomes[0]->kind, submit_receipt::outcome::busy);
+  for (std::size_t i = 10; i < 25; ++i) EXPECT_EQ(outcomes[i].error().code, errc::busy) << i;
+  EXPECT_THAT(commands.log("chat-1"), ElementsAre());
+  EXPECT_THAT(commands.log("chat-2"), ElementsAre(R"({"n":0})")) << "another session has an order of its own";
+}
+
+TEST_F(submitter_test, keeps_the_order_of_an_asynchronous_batch_that_is_refused_in_parts) {
+  auto& s = make(1, {.group_commands_max = 10});
+  commands.close();
+  std::thread first{[&] { EXPECT_EQ(s.submit(command("chat-2", 0))->kind, submit_receipt::outcome::busy); }};
+  commands.wait_for_submits(1);
+  std::vector<command_request> batch;
+  for (int i = 0; i < 25; ++i) batch.push_back(command("chat-1", i));
+  batch[3].data = "{";
+  std::latch answered{25};
+  std::vector<std::optional<submitter::outcome>> outcomes(25);
+  s.submit_async(batch, [&](std::size_t i, submitter::outcome o) {
+    outcomes[i] = std::move(o);
+    if (i == 0) commands.refuse_next();  // the second part
+    answered.count_down();
+  });
+  commands.refuse_next();
+  commands.open();
+  first.join();
+  answered.wait();
+  EXPECT_EQ(commands.log("chat-1").size(), 9u) << "the first part, but for what is invalid";
+  EXPECT_EQ((*outcomes[3]).error().code, errc::invalid_argument);
+  for (std::size_t i = 10; i < 20; ++i) EXPECT_EQ((*outcomes[i])->kind, submit_receipt::outcome::busy) << i;
+  for (std::size_t i = 20; i < 25; ++i) EXPECT_EQ((*outcomes[i]).error().code, errc::busy) << i;
+}
+
 TEST_F(submitter_test, stores_what_is_queued_before_it_ends) {
   auto& s = make();
   std::atomic<int> stored{0};

@@ -141,7 +141,7 @@ class api(unittest.TestCase):
         oldest = c.get("/v1/sessions/user-page/updates?before=6&limit=10").json
         self.assertEqual(([u["seq"] for u in oldest["updates"]], oldest["more"]), ([1, 2, 3, 4, 5], False))
         head = c.get("/v1/sessions/user-page").json
-        self.assertEqual(head, {"session": "user-page", "last_seq": 25, "last_command_seq": 25})
+        self.assertEqual(head, {"session": "user-page", "last_seq": 25, "last_command_seq": 25, "incarnation": first["incarnation"]})
 
     def test_an_update_has_the_shape_of_the_contract(self):
         c = self.world.client("shape")
@@ -176,8 +176,8 @@ class api(unittest.TestCase):
         c.submit("user-live", "select_chat", {"chat_id": "chat-1"})
         stream = c.stream("/v1/sessions/user-live/updates?after=0")
         seen = stream.until("ready")
-        self.assertEqual([(e[0], e[1]) for e in seen], [("message", "1"), ("ready", "1")])
-        self.assertEqual(seen[1][2], {"positions": {"user-live": 1}})
+        self.assertEqual([(e[0], e[1]) for e in seen], [("incarnation", None), ("message", "1"), ("ready", "1")])
+        self.assertEqual(seen[2][2], {"positions": {"user-live": 1}})
         c.submit("user-live", "select_chat", {"chat_id": "chat-2"})
         self.assertEqual(stream.updates(1)[0]["seq"], 2)
         stream.close()
@@ -225,7 +225,7 @@ class api(unittest.TestCase):
         c.submit("user-end", "select_chat", {"chat_id": "chat-1"})
         path = "/v1/stream?session=user-end:end"
         stream = c.stream(path)
-        self.assertEqual(stream.event()[0], "ready")
+        stream.until("ready")
         last = stream.last_id
         stream.close()
         c.submit("user-end", "select_chat", {"chat_id": "chat-2"})
@@ -245,7 +245,7 @@ class api(unittest.TestCase):
     def test_a_heartbeat_can_be_an_event(self):
         _, address = self.world.start_gateway(["--heartbeat", "1s"])
         stream = Client(address, token_of("beat")).stream("/v1/stream?session=user-beat&heartbeat=event")
-        self.assertEqual([e[0] for e in stream.until("heartbeat")], ["ready", "heartbeat"])
+        self.assertEqual([e[0] for e in stream.until("heartbeat")], ["incarnation", "ready", "heartbeat"])
         stream.close()
 
     def test_who_leaves_a_chat_is_told_and_hears_nothing_more(self):

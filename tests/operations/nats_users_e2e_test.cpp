@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "bus/nats_probe.hpp"
+#include "bus/signal_channel.hpp"
 #include "tests/e2e/deployment.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
@@ -20,7 +21,7 @@ using e2e::id;
 std::string example() {
   std::ifstream file(ROWCALL_OPERATIONS_DOCS "/nats.conf");
   std::string text, line;
-  for (const auto* name : {"ENGINE", "SUBMITTER", "FOLLOWER", "CLIENT"})
+  for (const auto* name : {"ENGINE", "SUBMITTER", "FOLLOWER", "CLIENT", "GATEWAY"})
     text += std::string{"ROWCALL_NATS_"} + name + "_PASSWORD: \"of-" + name + "\"\n";
   while (std::getline(file, line))
     if (!line.starts_with("listen:") && !line.starts_with("http:")) text += line + "\n";
@@ -55,6 +56,7 @@ TEST_F(nats_users_e2e_test, each_has_the_rights_of_its_part_and_no_others) {
   EXPECT_EQ(rights("submitter"), "W---");
   EXPECT_EQ(rights("follower"), "---n");
   EXPECT_EQ(rights("client"), "W--n");
+  EXPECT_EQ(rights("gateway"), "W--n");
   EXPECT_TRUE(rights_of("engine").requires_credentials);
 }
 
@@ -80,6 +82,26 @@ TEST_F(nats_users_e2e_test, a_command_goes_from_the_submitter_through_the_engine
       engine::command_request{id("echo-a"), "send", R"({"to":"echo-b","type":"say","data":{"n":1}})", {}}));
   EXPECT_TRUE(support::eventually(20s, [&] { return notices > 0; }))
       << "and a command that the engine itself sends: " << engine.log();
+}
+
+TEST_F(nats_users_e2e_test, gateways_hear_each_others_signals_and_nobody_else_can_send_any) {
+  const auto channel = [&](const std::string& user, bus::signal_channel::handler on_signal) {
+    bus::nats_config config;
+    config.url = as(user).nats_url;
+    return bus::signal_channel::open(std::move(config), std::move(on_signal)).value();
+  };
+  std::atomic<int> heard{0}, forged{0};
+  const auto hearer = channel("gateway", [&](const engine::session_id&, std::string_view payload) {
+    ++(payload == "forged" ? forged : heard);
+  });
+  const auto speaker = channel("gateway", [](const auto&, auto) {});
+  const auto forger = channel("client", [](const auto&, auto) {});
+  EXPECT_TRUE(support::eventually(10s, [&] {
+    forger->publish(id("chat-a"), "forged");
+    speaker->publish(id("chat-a"), "typing");
+    return heard >= 3;
+  }));
+  EXPECT_EQ(forged, 0);
 }
 
 TEST_F(nats_users_e2e_test, nobody_but_an_engine_can_forge_a_notice) {

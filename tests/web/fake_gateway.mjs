@@ -27,6 +27,7 @@ class Sessions {
   #sessions = new Map();
   listeners = new Set();
   held = false;
+  incarnation = "first";
   #waiting = [];
   at = () => new Date().toISOString();
 
@@ -217,8 +218,9 @@ export async function startFakeGateway({ webRoot, port = 0, sessions = new Sessi
     }
     if (!mayFollow(user, id)) return problem(response, 403, "forbidden", { session: id });
     const s = sessions.get(id);
-    if (what === "") return json(response, 200, { session: id, last_seq: sessions.last(id), last_command_seq: s.commands });
-    if (what === "snapshot") return json(response, 200, s.snapshot ?? { session: id, seq: 0, command_seq: 0, state: null });
+    const { incarnation } = sessions;
+    if (what === "") return json(response, 200, { session: id, last_seq: sessions.last(id), last_command_seq: s.commands, incarnation });
+    if (what === "snapshot") return json(response, 200, { ...(s.snapshot ?? { session: id, seq: 0, command_seq: 0, state: null }), incarnation });
     if (what === "signals") {
       for (const other of streams) if (other.positions.has(id)) send(other, "signal", { session: id, type: body.type, from: user, data: body.data ?? {} });
       return json(response, 202, {});
@@ -231,12 +233,12 @@ export async function startFakeGateway({ webRoot, port = 0, sessions = new Sessi
       const rows = s.updates.slice(Math.max(0, before - 1 - s.removed - limit), Math.max(0, before - 1 - s.removed));
       const first = rows[0]?.seq ?? before;
       const more = first > s.removed + 1;
-      return json(response, 200, { session: id, updates: rows, prev_before: first, more, ...(!more && s.removed > 0 ? { gone: true } : {}) });
+      return json(response, 200, { session: id, updates: rows, prev_before: first, more, ...(!more && s.removed > 0 ? { gone: true } : {}), incarnation });
     }
     const after = Number(url.searchParams.get("after") ?? 0);
     if (after < s.removed) return gone(response, s);
     const rows = s.updates.slice(after - s.removed, after - s.removed + limit);
-    return json(response, 200, { session: id, updates: rows, next_after: rows.at(-1)?.seq ?? after, more: after + rows.length < sessions.last(id) });
+    return json(response, 200, { session: id, updates: rows, next_after: rows.at(-1)?.seq ?? after, more: after + rows.length < sessions.last(id), incarnation });
   }
   const gone = (response, s) => problem(response, 410, "gone", { session: s.id, snapshot: `/v1/sessions/${s.id}/snapshot`, snapshot_seq: s.snapshot.seq });
 
@@ -248,6 +250,7 @@ export async function startFakeGateway({ webRoot, port = 0, sessions = new Sessi
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     response.write("retry: 1000\n\n");
     const it = { response, user, positions: new Map() };
+    send(it, "incarnation", { incarnation: sessions.incarnation });
     for (const [id, after = "0"] of asked) {
       const from = after === "end" ? sessions.last(id) : Number(after);
       for (const update of sessions.get(id).updates.slice(from - sessions.get(id).removed)) send(it, "message", update, update.seq);

@@ -189,6 +189,38 @@ test("where retention has removed what is next, the snapshot is handed over and 
   assert.deepEqual(seen.updates["chat-a"], [23]);
 });
 
+test("a session of a database that was restored is foreign, though its seq exists", async () => {
+  const gateway = await gatewayWith();
+  fill(gateway, "echo-a", 5);
+  const told = [];
+  const following = clientOf(gateway).follow(
+    { "echo-a": 0 },
+    {
+      updates: (session, updates) => told.push(...updates.map((u) => u.seq)),
+      foreign: (session) => {
+        told.push("foreign");
+        following.add(session, 3);
+      },
+    },
+  );
+  toClose.push(() => following.close());
+  await until(() => told.length === 5, "all");
+  gateway.sessions.incarnation = "second";
+  gateway.cutStreams();
+  await until(() => told.length === 8, "what comes after 3 in the other one");
+  assert.deepEqual(told, [1, 2, 3, 4, 5, "foreign", 4, 5]);
+  assert.equal(following.incarnation("echo-a"), "second");
+});
+
+test("more sessions than a stream has are refused, not forgotten", async () => {
+  const gateway = await gatewayWith();
+  const { following } = record(clientOf(gateway), Object.fromEntries(upTo(200).map((n) => [`echo-${n}`, 0])));
+  assert.throws(() => following.add("echo-201", 0), RangeError);
+  following.remove("echo-1");
+  following.add("echo-201", 0);
+  assert.equal(following.position("echo-201"), 0);
+});
+
 test("a stream that falls silent is dropped", async () => {
   const gateway = await gatewayWith();
   const { seen } = record(clientOf(gateway), { "echo-a": 0 }, { silenceMs: 40 });
@@ -366,6 +398,37 @@ test("a cache of another database is dropped", async () => {
   await second.open("chat-a");
   await until(() => second.get("chat-a")?.seq === 3, "what the new one has");
   assert.equal((await store.list("updates")).length, 3);
+});
+
+test("a cache of before a restore is dropped, though the log is longer now", async () => {
+  const store = new MemoryStore();
+  const gateway = await gatewayWith();
+  await chatOf(gateway, 10);
+  const first = replicaOf(gateway, store);
+  await first.open("chat-a");
+  await until(() => first.get("chat-a").seq === 12, "all");
+  await first.written();
+  first.shutdown();
+  gateway.sessions.incarnation = "second";
+  for (const update of gateway.log("chat-a")) if (update.data.text) update.data.text = "another";
+  gateway.post("ann", "chat-a", "another");
+  const second = replicaOf(gateway, store);
+  await second.open("chat-a");
+  await until(() => second.get("chat-a")?.seq === 13, "what it has now");
+  await second.written();
+  const texts = (await store.list("updates")).map((u) => u.data.text).filter(Boolean);
+  assert.deepEqual(texts, Array(11).fill("another"));
+});
+
+test("what was stored in a database that is gone is sent again under its key", async () => {
+  const gateway = await gatewayWith();
+  const outbox = await outboxOf(gateway);
+  await outbox.add("echo-a", "say");
+  await until(() => outbox.entries[0].state === "stored", "stored");
+  const { keys } = gateway.sessions.get("echo-a");
+  keys.clear();
+  await outbox.resend("echo-a");
+  await until(() => keys.has(outbox.entries[0].key), "stored again");
 });
 
 test("history comes in pages, tells where it begins, and is kept", async () => {

@@ -48,7 +48,11 @@ struct jumped_event {
 struct submitted_event {
   engine::result<engine::submit_receipt> outcome;
 };
-using chat_event = std::variant<loaded_event, updates_event, jumped_event, submitted_event>;
+/// A read that no waiting mends.
+struct failed_event {
+  engine::error error;
+};
+using chat_event = std::variant<loaded_event, updates_event, jumped_event, submitted_event, failed_event>;
 
 /// From the other threads to the main one. Full, it makes the sender wait.
 class mailbox {
@@ -90,6 +94,10 @@ class mailbox {
   bool closed_ = false;
   int fd_;
 };
+
+bool is_permanent(const engine::error& error) {
+  return !engine::is_transient(error.code) && error.code != engine::errc::gone;
+}
 
 engine::result<chat_image> read_image(engine::update_store& store, const session_id& session, std::size_t history) {
   constexpr std::size_t page_updates = 500;
@@ -157,7 +165,10 @@ class loader {
       lock.unlock();
       auto image = read_image(*store_, session, history_);
       failing_ = !image;
-      if (image) to_.put(loaded_event{session, std::move(*image)});
+      if (image)
+        to_.put(loaded_event{session, std::move(*image)});
+      else if (is_permanent(image.error()))
+        to_.put(failed_event{image.error()});
       lock.lock();
       if (image) {
         queue_.pop_front();
@@ -248,6 +259,9 @@ class chat_loop {
       mailbox_.put(jumped_event{id, snapshot});
     };
     h.on_live = [this](bool live) { is_cut_off_ = !live; };
+    h.on_error = [this](const engine::error& error) {
+      if (is_permanent(error)) mailbox_.put(failed_event{error});
+    };
     return h;
   }
 
@@ -257,6 +271,9 @@ class chat_loop {
   }
   void handle(updates_event& e) { model_.updated(e.session, e.updates); }
   void handle(jumped_event& e) { model_.jumped(e.session, e.snapshot); }
+  void handle(failed_event& e) {
+    if (!failure_) failure_ = std::move(e.error);
+  }
   void handle(submitted_event& e) {
     model_.submitted(e.outcome);
     if (model_.wants_retry()) retry_at_ = steady::now() + retry_wait;
@@ -308,6 +325,7 @@ class chat_loop {
   }
 
   bool is_over() const {
+    if (failure_) return true;
     if (!is_leaving_) return false;
     if (leave_now_ || steady::now() >= leave_by_) return true;
     return terminal_.is_interactive() ? model_.pending().empty() : !model_.is_busy();
@@ -355,9 +373,9 @@ class chat_loop {
   exit_code end() {
     terminal_.finish();
     const auto left = model_.pending();
-    if (left.empty()) return exit_code::ok;
+    if (left.empty()) return failure_ ? fail_with(*failure_) : exit_code::ok;
     for (const auto& text : left) std::fprintf(stderr, "rowcall: not confirmed: %s\n", sanitised(text).c_str());
-    return exit_code::timed_out;
+    return failure_ ? fail_with(*failure_) : exit_code::timed_out;
   }
 
   mailbox mailbox_;
@@ -375,6 +393,7 @@ class chat_loop {
   steady::time_point engine_heard_at_ = steady::now();
   std::optional<steady::time_point> trouble_since_;
   std::string shown_status_;
+  std::optional<engine::error> failure_;
   std::atomic<bool> is_cut_off_{false};
   loader loader_;
   client::follower follower_;
@@ -384,10 +403,11 @@ class chat_loop {
 }  // namespace
 
 exit_code run(const global_options& global, const chat_options& options) {
+  constexpr std::size_t user_name_bytes_max = 32;  // as the browser's login
   auto user = session_id::parse("user-" + options.user);
-  if (!user)
+  if (!user || options.user.size() > user_name_bytes_max)
     return fail_with({engine::errc::invalid_argument,
-                      "'" + sanitised(options.user) + "' is no user name: write 1 to 59 of A-Z a-z 0-9 _ -"});
+                      "'" + sanitised(options.user) + "' is no user name: write 1 to 32 of A-Z a-z 0-9 _ -"});
   if (auto checked = check_database(global.connection); !checked) return fail_with(checked.error());
   stop_signal stop;
   auto bus = open_bus(global.connection, "chat");

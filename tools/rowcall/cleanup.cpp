@@ -3,6 +3,7 @@
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/format.hpp"
+#include "tools/rowcall/stop_bound.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 
 namespace rowcall::tools {
@@ -10,6 +11,7 @@ namespace rowcall::tools {
 exit_code run(const global_options& global, const cleanup_options& options) {
   if (auto checked = check_database(global.connection); !checked) return fail_with(checked.error());
   stop_signal stop;
+  const stop_bound bound{stop, interrupt_bound};
   const auto store = storage::postgres::make_node_store(store_config_of(global.connection, "cleanup"));
   const engine::cleanup_request request{std::chrono::duration_cast<std::chrono::seconds>(options.older_than),
                                         options.chunk_rows};

@@ -56,7 +56,15 @@ class printer {
     is_live_ = is_live;
     std::fprintf(stderr, "rowcall: %s\n", is_live ? "back" : "reconnecting …");
   }
+  /// One that does not end by itself ends the command.
+  void failed(const engine::error& error) {
+    if (engine::is_transient(error.code)) return;
+    if (!failure_) failure_ = error;
+    end();
+  }
   int ended_fd() const { return ended_; }
+  /// When it has ended.
+  const std::optional<engine::error>& failure() const { return failure_; }
 
  private:
   bool is_over() const { return broken_ || (left_ && *left_ == 0); }
@@ -70,8 +78,26 @@ class printer {
   std::optional<std::uint64_t> left_;
   int ended_;
   bool broken_ = false;
+  std::optional<engine::error> failure_;
   bool is_live_ = true;
 };
+
+engine::error beyond_end(const engine::session_id& session, engine::update_seq after, engine::update_seq last) {
+  return {engine::errc::not_found, "--after " + std::to_string(after.value) + " lies beyond the end of " +
+                                       session.str() + ", which is at update " + std::to_string(last.value) +
+                                       ". Was an older state of the database restored?"};
+}
+
+/// A position that was seen is there, as long as the database is the same. Errors: not_found, the store's.
+engine::result<void> check_position(engine::update_store& store, const engine::session_id& session,
+                                    engine::update_seq after) {
+  if (after.value == 0) return {};
+  auto last = store.last(session);
+  if (!last)
+    return engine::is_transient(last.error().code) ? engine::result<void>{} : tl::make_unexpected(last.error());
+  if (last->update < after) return tl::make_unexpected(beyond_end(session, after, last->update));
+  return {};
+}
 
 /// The log as it is, without waiting for more.
 exit_code print_once(const global_options& global, const follow_options& options, const engine::session_id& session) {
@@ -82,6 +108,10 @@ exit_code print_once(const global_options& global, const follow_options& options
     constexpr std::size_t page_updates = 500;
     auto page = store->updates_after(session, after, page_updates);
     if (!page) return fail_with(page.error());
+    if (page->is_ahead) {
+      const auto last = store->last(session);
+      return fail_with(last ? beyond_end(session, after, last->update) : last.error());
+    }
     if (page->gone) {
       auto snapshot = store->snapshot(session);
       if (!snapshot) return fail_with(snapshot.error());
@@ -113,12 +143,20 @@ exit_code run(const global_options& global, const follow_options& options) {
   handler.on_updates = [&](const auto& id, auto updates) { out.print(id, updates); };
   handler.on_gone = [&](const auto& id, const auto& snapshot) { out.gone(id, snapshot); };
   handler.on_live = [&](bool live) { out.live(live); };
-  client::follower follower{storage::postgres::make_update_store(store_config_of(global.connection, "follow")), **bus,
-                            std::move(handler)};
-  follower.follow(*session, engine::update_seq{options.after});
-  pollfd fds[] = {{stop.fd(), POLLIN, 0}, {out.ended_fd(), POLLIN, 0}};
-  while (poll(fds, 2, -1) < 0) {
+  handler.on_error = [&](const engine::error& error) { out.failed(error); };
+  {
+    const auto store = storage::postgres::make_update_store(store_config_of(global.connection, "follow"));
+    if (auto there = check_position(*store, *session, {options.after}); !there) return fail_with(there.error());
   }
+  {
+    client::follower follower{storage::postgres::make_update_store(store_config_of(global.connection, "follow")), **bus,
+                              std::move(handler)};
+    follower.follow(*session, engine::update_seq{options.after});
+    pollfd fds[] = {{stop.fd(), POLLIN, 0}, {out.ended_fd(), POLLIN, 0}};
+    while (poll(fds, 2, -1) < 0) {
+    }
+  }
+  if (out.failure()) return fail_with(*out.failure());
   return exit_code::ok;
 }
 

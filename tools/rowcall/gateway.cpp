@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 
 #include "bus/signal_channel.hpp"
 #include "tools/connect/duration.hpp"
@@ -13,6 +14,7 @@
 #include "tools/rowcall/composition.hpp"
 #include "tools/rowcall/gateway_metrics.hpp"
 #include "tools/rowcall/logging.hpp"
+#include "tools/rowcall/stop_bound.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 #include "tools/telemetry/process_metrics.hpp"
@@ -108,6 +110,13 @@ gateway::metrics_page metrics_page_of(const gateway::gateway_metrics& m) {
   return {exposition::content_type, out.text()};
 }
 
+/// Somebody waits for each of its statements: what takes longer is answered as unavailable.
+storage::postgres::store_config gateway_store_config_of(const global_options& global) {
+  auto c = store_config_of(global.connection, "gateway");
+  c.statement_timeout = milliseconds{10'000};
+  return c;
+}
+
 void print_address(const std::string& address, bool json) {
   if (json)
     std::printf("{\"gateway\":\"%s\"}\n", address.c_str());
@@ -135,6 +144,7 @@ exit_code run(const global_options& global, const gateway_options& options, cons
   auto bus = open_bus(global.connection, "gateway");
   if (!bus) return fail_with(bus.error());
   raise_descriptor_limit(config->connections_max);
+  std::optional<stop_bound> bound;  // outlives all that may wait for the database at the end
 
   signal_receiver receiver;
   auto channel = open_signals(global.connection, "gateway",
@@ -144,25 +154,17 @@ exit_code run(const global_options& global, const gateway_options& options, cons
 
   std::vector<std::unique_ptr<engine::command_store>> stores;
   for (std::size_t i = 0; i < options.submit_connections; ++i)
-    stores.push_back(storage::postgres::make_command_store(store_config_of(global.connection, "gateway")));
+    stores.push_back(storage::postgres::make_command_store(gateway_store_config_of(global)));
   client::submitter_config submit;
   submit.data_bytes_max = global.data_bytes_max;
   submit.retry_for = milliseconds{5'000};
   client::submitter submitter{std::move(stores), **bus, submit};
 
   gateway::gateway_ports ports;
-  ports.make_update_store = [&] {
-    return storage::postgres::make_update_store(store_config_of(global.connection, "gateway"));
-  };
-  ports.make_chat_store = [&] {
-    return storage::postgres::make_chat_store(store_config_of(global.connection, "gateway"));
-  };
-  ports.make_admin_store = [&] {
-    return storage::postgres::make_admin_store(store_config_of(global.connection, "gateway"));
-  };
-  ports.make_console_store = [&] {
-    return storage::postgres::make_console_store(store_config_of(global.connection, "gateway"));
-  };
+  ports.make_update_store = [&] { return storage::postgres::make_update_store(gateway_store_config_of(global)); };
+  ports.make_chat_store = [&] { return storage::postgres::make_chat_store(gateway_store_config_of(global)); };
+  ports.make_admin_store = [&] { return storage::postgres::make_admin_store(gateway_store_config_of(global)); };
+  ports.make_console_store = [&] { return storage::postgres::make_console_store(gateway_store_config_of(global)); };
   ports.modules = &modules;
   ports.submitter = &submitter;
   ports.bus = bus->get();
@@ -185,6 +187,7 @@ exit_code run(const global_options& global, const gateway_options& options, cons
   stop.wait();
 
   spdlog::info("stopping");
+  bound.emplace(options.stop_timeout + milliseconds{1'000});
   const bool in_time = server.stop(options.stop_timeout);
   if (!in_time) spdlog::warn("not every connection ended in time");
   receiver.set(nullptr);

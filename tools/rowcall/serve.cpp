@@ -3,10 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
-#include <mutex>
 #include <thread>
 
 #include "actors/engine_node.hpp"
@@ -17,6 +15,7 @@
 #include "tools/rowcall/engine_telemetry.hpp"
 #include "tools/rowcall/logging.hpp"
 #include "tools/rowcall/service_notice.hpp"
+#include "tools/rowcall/stop_bound.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
 
@@ -59,34 +58,6 @@ storage::postgres::store_config turn_store_config_of(const global_options& globa
   c.statement_timeout = o.statement_timeout;
   return c;
 }
-
-/// Ends the process when a stop takes longer than its bound: the database recovers what was open.
-class stop_bound {
- public:
-  explicit stop_bound(milliseconds bound)
-      : thread_([this, bound] {
-          std::unique_lock lock{mutex_};
-          if (done_.wait_for(lock, bound, [this] { return is_done_; })) return;
-          spdlog::error("the stop took longer than {}: ending the process, the database recovers",
-                        format_duration(bound));
-          _exit(static_cast<int>(exit_code::failed));
-        }) {}
-  ~stop_bound() {
-    {
-      const std::lock_guard lock{mutex_};
-      is_done_ = true;
-    }
-    done_.notify_all();
-    thread_.join();
-  }
-  stop_bound(const stop_bound&) = delete;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable done_;
-  bool is_done_ = false;
-  std::thread thread_;  // last: starts when the rest is there
-};
 
 /// Until a signal: tells when the engine becomes ready, and when and why it stops being so.
 void report_until_stopped(const actors::engine_node& node, const engine::bus& bus, stop_signal& stop) {

@@ -4,6 +4,7 @@
 
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/status_text.hpp"
+#include "tools/rowcall/stop_bound.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 
 namespace rowcall::tools {
@@ -18,6 +19,7 @@ exit_code run(const global_options& global, const status_options& options) {
     return exit_code::ok;
   }
   stop_signal stop;
+  const stop_bound bound{stop, interrupt_bound};
   const bool redraw = !global.json && isatty(STDOUT_FILENO) == 1;
   do {
     auto report = store->status();

@@ -10,7 +10,6 @@ import { avatar, joiningItem, listOf, memberItem, pendingRow, roomItem, skeleton
 const PAGE_UPDATES = 200;
 const RESTORED_UPDATES = 200;
 const CACHED_UPDATES = 5000;
-const SESSIONS_MAX = 199; // of one stream, besides the user's own
 const HERE_EVERY_MS = 20_000;
 const HERE_REPLY_EVERY_MS = 2000;
 const HERE_ROOMS_MAX = 15;
@@ -98,6 +97,7 @@ class Chat {
   #newBelow = 0;
   #drawing = new Set();
   #replied = new Map();
+  #unopened = new Set(); // rooms that did not fit into the stream
 
   async start() {
     this.#store = await openStore(`rowcall:${this.#me}`);
@@ -124,7 +124,10 @@ class Chat {
       ready: () => this.#ready(),
       state: (state) => this.#connectionChanged(state),
       signal: (signal) => this.#signal(signal),
-      foreign: (session) => this.#model.foreign(session),
+      foreign: (session) => {
+        this.#model.foreign(session);
+        this.#outbox.resend(session);
+      },
       left: (session) => session !== this.#model.userSession && this.#model.roomLeft(session),
       unauthorized: () => this.signInAgain(),
       failed: (error) => console.error(error),
@@ -143,9 +146,14 @@ class Chat {
   // ---- sessions
 
   async #open(id) {
-    if (this.#model.rooms.size > SESSIONS_MAX) return; // listed; followed when others are left
     const cached = await this.#store.get("sessions", id);
-    await this.#replica.open(id);
+    try {
+      await this.#replica.open(id);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#unopened.add(id); // listed; followed when others are left
+      return;
+    }
     if (!cached) return;
     // What was seen last time: the newest messages, and all that is unread.
     const read = this.#model.room(id)?.readSeq ?? cached.seq;
@@ -153,7 +161,10 @@ class Chat {
     this.#model.restored(id, await this.#store.list("updates", [id, from], [id, cached.seq]));
   }
   #forget(id) {
+    this.#unopened.delete(id);
     this.#replica.forget(id);
+    const [next] = this.#unopened;
+    if (next !== undefined && this.#unopened.delete(next)) this.#open(next);
     this.#store.apply([["delete", "marks", id]]);
   }
   #sessionChanged(session, change) {

@@ -74,6 +74,7 @@ void copy_in::end_row() {
 }
 
 void copy_in::flush() {
+  to_.expect_answer();
   if (PQputCopyData(to_.native_handle(), rows_.data(), static_cast<int>(rows_.size())) != 1)
     throw pqxx::broken_connection(PQerrorMessage(to_.native_handle()));
   rows_.clear();

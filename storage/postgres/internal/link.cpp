@@ -47,7 +47,8 @@ std::string connection_string(const store_config& config) {
   add_default("keepalives_idle", "5");
   add_default("keepalives_interval", "5");
   add_default("keepalives_count", "3");
-  add_default("tcp_user_timeout", std::to_string(config.statement_timeout.count() + 5'000));
+  if (config.statement_timeout.count() > 0)
+    add_default("tcp_user_timeout", std::to_string((config.statement_timeout + config.answer_margin).count()));
   return out;
 }
 
@@ -68,7 +69,7 @@ std::chrono::milliseconds idle_timeout(const store_config& config) {
 thread_local telling_connect::handle telling_connect::started = nullptr;
 
 link::link(store_config config, std::initializer_list<std::string_view> queries, std::string settings)
-    : config_(std::move(config)) {
+    : config_(std::move(config)), is_bounded_(config_.statement_timeout.count() > 0) {
   // One round trip for all of it. The planner's settings: a plan made while a table was small must not become a scan
   // of a table that has grown since, and planning a statement anew each time costs more than running it.
   prologue_ =
@@ -95,6 +96,8 @@ engine::result<void> link::open() {
   try {
     connection_ = std::make_unique<pqxx::basic_connection_base<telling_connect>>(connection_string(config_));
     native_ = telling_connect::started;
+    answer_.begin(PQsocket(native_));
+    const awaiting answer{*this};
     quiet_ = std::make_unique<pqxx::quiet_errorhandler>(*connection_);  // notices would go to stderr
     session_ = std::make_unique<pqxx::nontransaction>(*connection_);
     session_->exec(prologue_);
@@ -106,6 +109,7 @@ engine::result<void> link::open() {
     return {};
   } catch (...) {
     auto error = current_error(on_loss::nothing);
+    name_silence(error);
     close();
     if (error.code == engine::errc::connection_lost) error.code = engine::errc::unavailable;
     return tl::make_unexpected(std::move(error));
@@ -126,10 +130,17 @@ engine::result<pqxx::result> link::exec(const std::string& sql, on_loss loss) {
 }
 
 void link::close() noexcept {
+  answer_.end();
   session_.reset();
   quiet_.reset();
   connection_.reset();
   native_ = nullptr;
+}
+
+void link::name_silence(engine::error& error) const {
+  if (!answer_.is_cut()) return;
+  error.message = "the database did not answer within " +
+                  std::to_string((config_.statement_timeout + config_.answer_margin).count()) + " ms: " + error.message;
 }
 
 void link::close_if_lost(const engine::error& error) noexcept {

@@ -12,6 +12,7 @@
 #include <pqxx/pqxx>
 
 #include "engine/result.hpp"
+#include "storage/postgres/internal/answer_watch.hpp"
 #include "storage/postgres/internal/errors.hpp"
 #include "storage/postgres/stores.hpp"
 
@@ -39,12 +40,14 @@ class link {
   ~link();
   link(const link&) = delete;
 
-  /// Calls body(pqxx::nontransaction&) on an open connection. Exceptions become errors; a lost connection is closed.
-  /// Errors: unavailable when no connection can be made; schema_mismatch when the queries can not be prepared.
+  /// Calls body(pqxx::nontransaction&) on an open connection. Exceptions become errors; a lost connection is closed,
+  /// and so is one on which no answer came within statement_timeout and answer_margin (connection_lost). Errors:
+  /// unavailable when no connection can be made; schema_mismatch when the queries can not be prepared.
   template <class Body>
   auto run(Body&& body, on_loss loss = on_loss::nothing)
       -> engine::result<std::invoke_result_t<Body, pqxx::nontransaction&>> {
     if (auto opened = open(); !opened) return tl::make_unexpected(opened.error());
+    const awaiting answer{*this};
     try {
       if constexpr (std::is_void_v<std::invoke_result_t<Body, pqxx::nontransaction&>>) {
         body(*session_);
@@ -54,9 +57,15 @@ class link {
       }
     } catch (...) {
       auto error = current_error(loss);
+      name_silence(error);
       close_if_lost(error);
       return tl::make_unexpected(std::move(error));
     }
+  }
+
+  /// Inside run(), where one body sends several things one after the other: the bound on an answer begins anew.
+  void expect_answer() {
+    if (is_bounded_) answer_.expect_within(config_.statement_timeout + config_.answer_margin);
   }
 
   /// One text of one or more statements, one round trip; the last statement's rows.
@@ -70,9 +79,17 @@ class link {
   void close() noexcept;
 
  private:
+  struct awaiting {
+    explicit awaiting(link& l) : its(l) { its.expect_answer(); }
+    ~awaiting() { its.answer_.answered(); }
+    awaiting(const awaiting&) = delete;
+    link& its;
+  };
+
   engine::result<void> open();
   engine::result<void> check_incarnation();
   void close_if_lost(const engine::error& error) noexcept;
+  void name_silence(engine::error& error) const;
 
   store_config config_;
   std::string prologue_;
@@ -81,6 +98,8 @@ class link {
   std::unique_ptr<pqxx::quiet_errorhandler> quiet_;
   std::unique_ptr<pqxx::nontransaction> session_;
   std::uint64_t generation_ = 0;
+  const bool is_bounded_;
+  watched_answer answer_;
 };
 
 }  // namespace rowcall::storage::postgres::internal

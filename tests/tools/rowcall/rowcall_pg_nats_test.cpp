@@ -143,6 +143,20 @@ TEST(follow, resumes_after_any_update) {
   EXPECT_EQ(member(run.lines()[0], "seq"), "4");
   EXPECT_EQ(member(run.lines()[1], "seq"), "5");
   EXPECT_THAT(world.run({"follow", "echo-1", "--once"}).lines(), SizeIs(5));
+  EXPECT_EQ(world.run({"follow", "echo-1", "--after", "5", "--once"}).exit_code, 0);
+}
+
+TEST(follow, says_that_a_position_lies_beyond_the_end) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  ASSERT_EQ(world.run({"submit", "echo-1", "many", R"({"count":5})", "--wait"}).exit_code, 0);
+  for (const auto& more : {std::vector<std::string>{}, std::vector<std::string>{"--once"}}) {
+    std::vector<std::string> arguments{"follow", "echo-1", "--after", "9"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto run = world.run(arguments);
+    EXPECT_EQ(run.exit_code, 5) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("beyond the end of echo-1, which is at update 5"));
+  }
 }
 
 TEST(follow, ends_in_the_middle_of_what_is_there) {
