@@ -198,9 +198,17 @@ export interface OutboxHandlers {
   changed?(entries: OutboxEntry[]): void;
   unauthorized?(): void;
 }
+export interface OutboxOptions {
+  locks?: LockManager;
+  backoff?: BackoffOptions;
+  /** 10,000 without it. */
+  entriesMax?: number;
+}
 export class Outbox {
-  static open(client: Rowcall, store: Store, handlers?: OutboxHandlers, options?: { locks?: LockManager; backoff?: BackoffOptions }): Promise<Outbox>;
+  static open(client: Rowcall, store: Store, handlers?: OutboxHandlers, options?: OutboxOptions): Promise<Outbox>;
   readonly entries: OutboxEntry[];
+  /** add() would throw a RangeError. */
+  readonly isFull: boolean;
   add(session: string, type: string, data?: Data, note?: unknown): Promise<OutboxEntry>;
   settle(id: number): Promise<void>;
   refuse(id: number, reason: string): Promise<void>;

@@ -706,6 +706,10 @@ export class Outbox {
   #handlers;
   #locks;
   #entries = [];
+  #entriesMax;
+  #adding = 0;
+  #loaded = Promise.resolve();
+  #reloading = null;
   #flushing = null;
   #again = false;
   #retryTimer;
@@ -720,10 +724,11 @@ export class Outbox {
     outbox.flush();
     return outbox;
   }
-  constructor(client, store, handlers, { locks = globalThis.navigator?.locks, backoff = client.backoff } = {}) {
+  constructor(client, store, handlers, { locks = globalThis.navigator?.locks, backoff = client.backoff, entriesMax = OUTBOX_ENTRIES_MAX } = {}) {
     this.#client = client;
     this.#store = store;
     this.#handlers = handlers;
+    this.#entriesMax = entriesMax;
     this.#locks = store instanceof MemoryStore ? undefined : locks;
     this.#backoff = new Backoff(backoff);
     store.onChange((what) => what === "outbox" && this.#reload());
@@ -740,11 +745,21 @@ export class Outbox {
   get entries() {
     return this.#entries;
   }
+  /** add() would throw: first some have to be settled or dismissed. */
+  get isFull() {
+    return this.#entries.length + this.#adding >= this.#entriesMax;
+  }
   async add(session, type, data = {}, note = {}) {
-    if (this.#entries.length >= OUTBOX_ENTRIES_MAX) throw new RangeError(`${OUTBOX_ENTRIES_MAX} commands wait already`);
+    if (this.isFull) throw new RangeError(`${this.#entriesMax} commands wait already`);
     const entry = { key: newKey(), session, type, data, note, at: Date.now(), state: "queued", tried: false };
-    const id = await this.#store.insert("outbox", entry);
-    await this.#changed();
+    let id;
+    ++this.#adding;
+    try {
+      id = await this.#store.insert("outbox", entry);
+      await this.#changed();
+    } finally {
+      --this.#adding;
+    }
     this.flush();
     return { ...entry, id };
   }
@@ -783,7 +798,16 @@ export class Outbox {
     for (const remove of this.#listeners) remove();
   }
 
-  async #reload() {
+  /** One at a time; what is asked for while one waits is served by it. */
+  #reload() {
+    return (this.#reloading ??= (async () => {
+      await this.#loaded.catch(() => {});
+      this.#reloading = null;
+      this.#loaded = this.#load();
+      await this.#loaded;
+    })());
+  }
+  async #load() {
     this.#entries = await this.#store.list("outbox");
     this.#handlers.changed?.(this.#entries);
   }
