@@ -154,7 +154,7 @@ export interface Store {
   get(table: string, key: Key): Promise<any>;
   apply(changes: Change[]): Promise<void>;
   insert(table: string, value: object): Promise<number>;
-  update<T>(table: string, key: Key, change: (before: T) => T | undefined): Promise<T | undefined>;
+  update<T>(table: string, keys: Key[], change: (before: T) => T | null | undefined): Promise<void>;
   list(table: string, first?: Key, last?: Key): Promise<any[]>;
   deleteRange(table: string, first: Key, last: Key): Promise<void>;
   onChange(handler: (what: any) => void): void;
@@ -166,7 +166,7 @@ export class MemoryStore implements Store {
   get(table: string, key: Key): Promise<any>;
   apply(changes: Change[]): Promise<void>;
   insert(table: string, value: object): Promise<number>;
-  update<T>(table: string, key: Key, change: (before: T) => T | undefined): Promise<T | undefined>;
+  update<T>(table: string, keys: Key[], change: (before: T) => T | null | undefined): Promise<void>;
   list(table: string, first?: Key, last?: Key): Promise<any[]>;
   deleteRange(table: string, first: Key, last: Key): Promise<void>;
   onChange(handler: (what: any) => void): void;
