@@ -83,7 +83,8 @@ struct gateway::impl {
     c.feeds = std::make_unique<feed_hub>(config, ports.make_update_store(), *ports.bus, on_io, ports.log);
     c.feeds->tell_others = [&c](const auto& session, const auto& text) { publish_signal(c, session, text); };
     server_ = std::make_shared<server>(
-        io, config, [this](const exchange_ptr& e) { route(*shared, *pages, e); }, [this] { tick(); });
+        io, config, [this](const exchange_ptr& e) { route(*shared, *pages, e); }, [this] { tick(); },
+        [this](const http_request& request, const engine::error& cause) { log_failure(request, cause); });
     c.http = server_;
     if (auto listening = server_->listen(); !listening) return listening;
     port = server_->port();
@@ -101,6 +102,14 @@ struct gateway::impl {
         ports.log(engine::log_level::error, std::string{"unexpected error: "} + e.what());
       }
     }
+  }
+
+  void log_failure(const http_request& request, const engine::error& cause) const {
+    engine::log_fields about{"request_failed", {}, {}, {}};
+    if (cause.quotes_data) about.detail = cause.message;
+    ports.log(engine::log_level::error,
+              request.method + ' ' + request.path + ": " + (cause.quotes_data ? "a row was refused" : cause.message),
+              about);
   }
 
   void tick() {

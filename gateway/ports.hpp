@@ -11,6 +11,7 @@
 #include "engine/console.hpp"
 #include "engine/module.hpp"
 #include "engine/ports.hpp"
+#include "gateway/metrics.hpp"
 #include "gateway/token.hpp"
 
 namespace rowcall::gateway {
@@ -33,6 +34,8 @@ struct gateway_ports {
   engine::bus* bus = nullptr;
   signal_bus* signals = nullptr;
   engine::log_sink log;
+  /// Of /metrics; called on the io thread.
+  metrics_writer write_metrics;
   /// The keys as they are now; asked for every second. An error keeps those that are there.
   std::function<engine::result<key_ring>()> load_keys;
 };

@@ -154,7 +154,7 @@ export interface Store {
   get(table: string, key: Key): Promise<any>;
   apply(changes: Change[]): Promise<void>;
   insert(table: string, value: object): Promise<number>;
-  update<T>(table: string, key: Key, change: (before: T) => T | undefined): Promise<T | undefined>;
+  update<T>(table: string, keys: Key[], change: (before: T) => T | null | undefined): Promise<void>;
   list(table: string, first?: Key, last?: Key): Promise<any[]>;
   deleteRange(table: string, first: Key, last: Key): Promise<void>;
   onChange(handler: (what: any) => void): void;
@@ -166,7 +166,7 @@ export class MemoryStore implements Store {
   get(table: string, key: Key): Promise<any>;
   apply(changes: Change[]): Promise<void>;
   insert(table: string, value: object): Promise<number>;
-  update<T>(table: string, key: Key, change: (before: T) => T | undefined): Promise<T | undefined>;
+  update<T>(table: string, keys: Key[], change: (before: T) => T | null | undefined): Promise<void>;
   list(table: string, first?: Key, last?: Key): Promise<any[]>;
   deleteRange(table: string, first: Key, last: Key): Promise<void>;
   onChange(handler: (what: any) => void): void;
@@ -198,9 +198,17 @@ export interface OutboxHandlers {
   changed?(entries: OutboxEntry[]): void;
   unauthorized?(): void;
 }
+export interface OutboxOptions {
+  locks?: LockManager;
+  backoff?: BackoffOptions;
+  /** 10,000 without it. */
+  entriesMax?: number;
+}
 export class Outbox {
-  static open(client: Rowcall, store: Store, handlers?: OutboxHandlers, options?: { locks?: LockManager; backoff?: BackoffOptions }): Promise<Outbox>;
+  static open(client: Rowcall, store: Store, handlers?: OutboxHandlers, options?: OutboxOptions): Promise<Outbox>;
   readonly entries: OutboxEntry[];
+  /** add() would throw a RangeError. */
+  readonly isFull: boolean;
   add(session: string, type: string, data?: Data, note?: unknown): Promise<OutboxEntry>;
   settle(id: number): Promise<void>;
   refuse(id: number, reason: string): Promise<void>;

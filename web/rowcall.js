@@ -555,12 +555,14 @@ export class MemoryStore {
     await this.apply([["put", table, id, { ...value, id }]]);
     return id;
   }
-  /** Reads, lets `change` give the new value (undefined: none), and writes, with nothing in between. */
-  async update(table, key, change) {
-    const row = this.#table(table).get(JSON.stringify(key));
-    const after = row && change(structuredClone(row.value));
-    if (after !== undefined) row.value = structuredClone(after);
-    return after;
+  /** Of each row that is there: what `change` makes of it (undefined: nothing, null: it goes), with nothing in between. */
+  async update(table, keys, change) {
+    for (const key of keys) {
+      const row = this.#table(table).get(JSON.stringify(key));
+      const after = row && change(structuredClone(row.value));
+      if (after === null) this.#table(table).delete(JSON.stringify(key));
+      else if (after !== undefined) row.value = structuredClone(after);
+    }
   }
   async list(table, first, last) {
     return [...this.#table(table).values()]
@@ -642,19 +644,20 @@ export class IndexedDbStore {
     await finished(transaction);
     return request.result;
   }
-  async update(table, key, change) {
+  async update(table, keys, change) {
+    if (keys.length === 0) return;
     const transaction = this.#open(table, "readwrite");
     const store = transaction.objectStore(table);
-    let after;
-    const request = store.get(key);
-    request.onsuccess = () => {
-      after = request.result === undefined ? undefined : change(request.result);
-      if (after === undefined) return;
-      if (store.keyPath === null) store.put(after, key);
-      else store.put(after);
-    };
+    for (const key of keys) {
+      const request = store.get(key);
+      request.onsuccess = () => {
+        const after = request.result === undefined ? undefined : change(request.result);
+        if (after === null) store.delete(key);
+        else if (after !== undefined && store.keyPath === null) store.put(after, key);
+        else if (after !== undefined) store.put(after);
+      };
+    }
     await finished(transaction);
-    return after;
   }
   list(table, first, last) {
     const range = first === undefined ? (last === undefined ? undefined : IDBKeyRange.upperBound(last)) : last === undefined ? IDBKeyRange.lowerBound(first) : IDBKeyRange.bound(first, last);
@@ -706,6 +709,12 @@ export class Outbox {
   #handlers;
   #locks;
   #entries = [];
+  #entriesMax;
+  #adding = 0;
+  #seen = new Set(); // ids that are about to be settled
+  #settling = null;
+  #loaded = Promise.resolve();
+  #reloading = null;
   #flushing = null;
   #again = false;
   #retryTimer;
@@ -720,10 +729,11 @@ export class Outbox {
     outbox.flush();
     return outbox;
   }
-  constructor(client, store, handlers, { locks = globalThis.navigator?.locks, backoff = client.backoff } = {}) {
+  constructor(client, store, handlers, { locks = globalThis.navigator?.locks, backoff = client.backoff, entriesMax = OUTBOX_ENTRIES_MAX } = {}) {
     this.#client = client;
     this.#store = store;
     this.#handlers = handlers;
+    this.#entriesMax = entriesMax;
     this.#locks = store instanceof MemoryStore ? undefined : locks;
     this.#backoff = new Backoff(backoff);
     store.onChange((what) => what === "outbox" && this.#reload());
@@ -740,23 +750,41 @@ export class Outbox {
   get entries() {
     return this.#entries;
   }
+  /** add() would throw: first some have to be settled or dismissed. */
+  get isFull() {
+    return this.#entries.length + this.#adding >= this.#entriesMax;
+  }
   async add(session, type, data = {}, note = {}) {
-    if (this.#entries.length >= OUTBOX_ENTRIES_MAX) throw new RangeError(`${OUTBOX_ENTRIES_MAX} commands wait already`);
+    if (this.isFull) throw new RangeError(`${this.#entriesMax} commands wait already`);
     const entry = { key: newKey(), session, type, data, note, at: Date.now(), state: "queued", tried: false };
-    const id = await this.#store.insert("outbox", entry);
-    await this.#changed();
+    let id;
+    ++this.#adding;
+    try {
+      id = await this.#store.insert("outbox", entry);
+      await this.#changed();
+    } finally {
+      --this.#adding;
+    }
     this.flush();
     return { ...entry, id };
   }
   /** Its effect was seen: forgotten, as soon as it is certain that it is stored. */
-  async settle(id) {
-    const after = await this.#store.update("outbox", id, (e) => ({ ...e, settled: true }));
-    if (after?.state === "stored") await this.#store.apply([["delete", "outbox", id]]);
+  settle(id) {
+    this.#seen.add(id);
+    return (this.#settling ??= this.#settleSeen());
+  }
+  /** All that came in one piece in one transaction. */
+  async #settleSeen() {
+    await null;
+    const ids = [...this.#seen];
+    this.#seen.clear();
+    this.#settling = null;
+    await this.#store.update("outbox", ids, (e) => (e.state === "stored" ? null : { ...e, settled: true }));
     await this.#changed();
   }
   /** What was decided against it after it was stored. */
   async refuse(id, reason) {
-    await this.#store.update("outbox", id, (e) => ({ ...e, state: "refused", reason }));
+    await this.#store.update("outbox", [id], (e) => ({ ...e, state: "refused", reason }));
     await this.#changed();
   }
   async dismiss(id) {
@@ -772,8 +800,8 @@ export class Outbox {
   }
   /** Of a session that is foreign now: what was stored in a database that is not there any more is sent again. */
   async resend(session) {
-    for (const { id } of this.#entries.filter((e) => e.session === session && e.state === "stored"))
-      await this.#store.update("outbox", id, (e) => ({ ...e, state: "queued" }));
+    const stored = this.#entries.filter((e) => e.session === session && e.state === "stored");
+    await this.#store.update("outbox", stored.map((e) => e.id), (e) => (e.state === "stored" ? { ...e, state: "queued" } : undefined));
     await this.#changed();
     this.flush();
   }
@@ -783,7 +811,16 @@ export class Outbox {
     for (const remove of this.#listeners) remove();
   }
 
-  async #reload() {
+  /** One at a time; what is asked for while one waits is served by it. */
+  #reload() {
+    return (this.#reloading ??= (async () => {
+      await this.#loaded.catch(() => {});
+      this.#reloading = null;
+      this.#loaded = this.#load();
+      await this.#loaded;
+    })());
+  }
+  async #load() {
     this.#entries = await this.#store.list("outbox");
     this.#handlers.changed?.(this.#entries);
   }
@@ -838,13 +875,12 @@ export class Outbox {
 
   async #send(batch) {
     // On record before the first byte leaves: from here on its effect may be seen.
-    for (const entry of batch) if (!entry.tried) await this.#store.update("outbox", entry.id, (e) => ({ ...e, tried: true }));
+    const untried = batch.filter((e) => !e.tried);
+    await this.#store.update("outbox", untried.map((e) => e.id), (e) => ({ ...e, tried: true }));
     await this.#changed();
     const receipts = await this.#client.submitOnce(batch[0].session, batch);
-    for (const [i, entry] of batch.entries()) {
-      const after = await this.#store.update("outbox", entry.id, (e) => ({ ...e, state: "stored", command_seq: receipts[i].command_seq }));
-      if (after?.settled) await this.#store.apply([["delete", "outbox", entry.id]]);
-    }
+    const seqs = new Map(batch.map((entry, i) => [entry.id, receipts[i].command_seq]));
+    await this.#store.update("outbox", [...seqs.keys()], (e) => (e.settled ? null : { ...e, state: "stored", command_seq: seqs.get(e.id) }));
     await this.#changed();
   }
 

@@ -74,9 +74,12 @@ http_answer problem_of(const engine::error& error) {
     case errc::timed_out:
     case errc::serialization_failure:
       return problem_later(503, "unavailable", "the database does not answer; try again", 1);
-    default:
+    default: {
       // The text of an unforeseen error may say more than a stranger should know.
-      return problem(500, "internal", "an error that was not foreseen; it is in the gateway's log");
+      auto a = problem(500, "internal", "an error that was not foreseen; it is in the gateway's log");
+      a.cause = error;
+      return a;
+    }
   }
 }
 

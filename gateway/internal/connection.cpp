@@ -189,6 +189,7 @@ void connection::refuse(int status, std::string_view name, std::string detail) {
 
 void connection::answer(http_answer a) {
   if (phase_ != phase::handling) return;  // the client left, or the gateway is at its end
+  if (a.cause) owner_.tell_failure(request_, *a.cause);
   auto& counters = owner_.counters();
   ++(a.status < 300   ? counters.answers_1xx_2xx
      : a.status < 400 ? counters.answers_3xx

@@ -16,6 +16,7 @@
 #include "gateway/internal/http.hpp"
 #include "gateway/internal/limits.hpp"
 #include "gateway/internal/reader_pool.hpp"
+#include "gateway/metrics.hpp"
 #include "gateway/ports.hpp"
 
 namespace rowcall::gateway::internal {
@@ -24,9 +25,10 @@ class stream;
 class static_files;
 class server;
 
-struct api_counters {
-  std::uint64_t commands = 0, commands_refused = 0, updates_streamed = 0, signals = 0, streams_opened = 0,
-                tokens_refused = 0, rate_limited = 0, streams_left = 0;
+/// The last page of /metrics, which anybody may ask for as often as he likes.
+struct kept_metrics {
+  metrics_page page;
+  std::chrono::steady_clock::time_point made_at{};
 };
 
 /// What operators look at, sampled. See sample_console().
@@ -34,6 +36,7 @@ struct console_state {
   console_history history;
   std::chrono::steady_clock::time_point sampled_at{}, watched_at{};
   bool is_sampling = false;
+  std::optional<engine::error> failure;  ///< of the last look
 };
 
 /// What the handlers share. All of the io thread, but for `on_io` and the pool.
@@ -57,6 +60,7 @@ struct context {
   rate_limit signal_rate{config.signals_per_s, config.signals_burst};
   rate_limit login_rate{config.logins_per_s, config.logins_burst};
   api_counters counters;
+  kept_metrics metrics;
   engine::json::parser parser;
   std::shared_ptr<server> http;      ///< for its counters
   std::string gateway_id;            ///< of this process: tells its own signals when they come back

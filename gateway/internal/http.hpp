@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/result.hpp"
+
 /// Requests and answers as the handlers see them: no Beast, no sockets.
 namespace rowcall::gateway::internal {
 
@@ -40,7 +42,8 @@ struct http_answer {
   std::string content_type;  ///< empty: no body
   std::string body;
   std::vector<name_value> headers;
-  bool close = false;  ///< no more requests on this connection
+  bool close = false;                  ///< no more requests on this connection
+  std::optional<engine::error> cause;  ///< what the client is not told, for the log
 };
 
 std::string_view reason_of(int status);

@@ -151,6 +151,7 @@ void sample_console(context& c, std::chrono::steady_clock::time_point now) {
       *c.operators, [](reader_stores& stores) { return stores.console->overview(); },
       [&console](engine::result<engine::console_overview> look) {
         console.is_sampling = false;
+        console.failure = look ? std::nullopt : std::optional{look.error()};
         if (look) console.history.add(*std::move(look));
       });
 }
@@ -158,7 +159,7 @@ void sample_console(context& c, std::chrono::steady_clock::time_point now) {
 void get_status(context& c, const exchange_ptr& e) {
   read_for_operator(c, e, [](reader_stores& stores) {
     const auto report = stores.admin->status();
-    if (!report) return problem_of(report.error());
+    if (!report) return operator_problem(report.error());
     const auto& s = *report;
     json::writer w;
     w.begin_object().key("sessions").number(s.sessions).key("pending_commands").number(s.pending_commands);
@@ -190,7 +191,9 @@ void get_overview(context& c, const exchange_ptr& e) {
   if (!read_number(e, "after", 0, after)) return;
   c.console.watched_at = std::chrono::steady_clock::now();
   if (c.console.history.last() == nullptr)
-    return e->answer(problem_later(503, "unavailable", "the gateway has not seen the database yet", 1));
+    return e->answer(c.console.failure
+                         ? operator_problem(*c.console.failure)
+                         : problem_later(503, "unavailable", "the gateway has not seen the database yet", 1));
   auto text = overview_text(c, after.value_or(0));
   const bool gzip = wants_gzip(e->request(), text.size());
   e->answer(packed_json(std::move(text), gzip));

@@ -14,11 +14,12 @@ constexpr std::chrono::milliseconds accept_retry_wait{50};
 }  // namespace
 
 server::server(asio::io_context& io, const gateway_config& config, std::function<void(exchange_ptr)> handle,
-               std::function<void()> on_tick)
+               std::function<void()> on_tick, std::function<void(const http_request&, const engine::error&)> on_failure)
     : io_(io),
       config_(config),
       handle_(std::move(handle)),
       on_tick_(std::move(on_tick)),
+      on_failure_(std::move(on_failure)),
       acceptor_(io),
       timer_(io),
       accept_retry_(io) {

@@ -15,6 +15,7 @@
 #include "engine/result.hpp"
 #include "gateway/config.hpp"
 #include "gateway/internal/http.hpp"
+#include "gateway/metrics.hpp"
 
 namespace rowcall::gateway::internal {
 
@@ -24,19 +25,14 @@ using steady = std::chrono::steady_clock;
 
 class connection;
 
-struct http_counters {
-  std::uint64_t connections_accepted = 0, connections_refused = 0, requests = 0, slow_readers_dropped = 0;
-  std::uint64_t answers_1xx_2xx = 0, answers_3xx = 0, answers_4xx = 0, answers_5xx = 0;
-};
-
 /// Listens, keeps the connections, ends those that take too long. One thread: that of the io_context. Shared with its
 /// connections, which may end later.
 class server : public std::enable_shared_from_this<server> {
  public:
   /// `handle` is called for every request that could be read; it answers now or later.
-  /// `on_tick` is called about every second.
+  /// `on_tick` is called about every second, `on_failure` for every answer that has a cause.
   server(asio::io_context& io, const gateway_config& config, std::function<void(exchange_ptr)> handle,
-         std::function<void()> on_tick);
+         std::function<void()> on_tick, std::function<void(const http_request&, const engine::error&)> on_failure);
   ~server();
 
   engine::result<void> listen();
@@ -50,6 +46,7 @@ class server : public std::enable_shared_from_this<server> {
   // For connections:
   const gateway_config& config() const { return config_; }
   void handle(exchange_ptr e) { handle_(std::move(e)); }
+  void tell_failure(const http_request& request, const engine::error& cause) { on_failure_(request, cause); }
   void forget(connection* c);
   bool is_draining() const { return is_draining_; }
   /// The text of a Date field, renewed every second.
@@ -65,6 +62,7 @@ class server : public std::enable_shared_from_this<server> {
   const gateway_config& config_;
   std::function<void(exchange_ptr)> handle_;
   std::function<void()> on_tick_;
+  std::function<void(const http_request&, const engine::error&)> on_failure_;
   tcp::acceptor acceptor_;
   asio::steady_timer timer_, accept_retry_;
   std::uint16_t port_ = 0;

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import re
+import subprocess
 import threading
 import time
 import unittest
@@ -77,6 +80,40 @@ class api(unittest.TestCase):
         answer = Client(self.world.address, token_of("svc", submit=["nokind-1"])).post("/v1/sessions/nokind-1/commands", {"type": "x"})
         self.assertEqual((answer.status, answer.json["type"]), (422, "/problems/unknown-kind"))
 
+    def test_commands_of_many_requests_share_a_commit(self):
+        _, address = self.world.start_gateway(["--submit-connections", "1"])
+        observer, requests = Client(address), []
+
+        def requests_read():
+            requests.append(float(observer.get("/metrics").body.decode().split("\nrowcall_gateway_requests_total ")[1].split()[0]))
+            return requests[-1] - requests[0] - (len(requests) - 1)
+
+        self.assertEqual(requests_read(), 0)
+        clients = {user: Client(address, token_of(user)) for user in ("group", *(f"group-{i}" for i in range(20)))}
+
+        def post(user):
+            clients[user].connection.request("POST", f"/v1/sessions/user-{user}/commands", body='{"type": "select_chat"}', headers={
+                "Content-Type": "application/json", "Authorization": "Bearer " + clients[user].token})
+
+        # The first one's transaction waits for a lock, and meanwhile the others gather.
+        holder = subprocess.Popen([self.world.psql, "-XqAt", self.world.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            print("BEGIN; SELECT rowcall.lock_submit_bucket('user-group'); SELECT 'held';", file=holder.stdin, flush=True)
+            while holder.stdout.readline().strip() != "held":
+                self.assertIsNone(holder.poll())
+            post("group")
+            self.eventually(lambda: self.world.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+                                                   "(SELECT oid FROM pg_database WHERE datname = current_database())") == "1")
+            for user in list(clients)[1:]:
+                post(user)
+            self.eventually(lambda: requests_read() >= len(clients))
+        finally:
+            holder.communicate("COMMIT;", timeout=20)
+        for c in clients.values():
+            self.assertEqual(c.connection.getresponse().status, 202)
+        self.assertEqual(self.world.sql("SELECT count(DISTINCT xid) || ' of ' || count(*) FROM rowcall.command_log "
+                                        "WHERE session_id LIKE 'user-group-%'"), "1 of 20")
+
     def test_the_sender_is_the_token_not_the_body(self):
         self.chat("mia", "chat-sender")
         token = token_of("mia", submit=["chat-sender"], follow=["user-mia"])
@@ -145,7 +182,7 @@ class api(unittest.TestCase):
         self.assertEqual(stream.updates(1)[0]["seq"], 2)
         stream.close()
 
-    def test_a_reconnect_with_last_event_id_goes_on_without_loss(self):
+    def test_a_reconnect_with_last_event_id_goes_on_without_loss_also_at_another_gateway(self):
         c = self.world.client("again")
         c.post("/v1/sessions/user-again/commands?wait=10s", [{"type": "select_chat", "data": {"chat_id": "chat-1"}}] * 5)
         stream = c.stream("/v1/sessions/user-again/updates?after=0")
@@ -153,7 +190,8 @@ class api(unittest.TestCase):
         last = stream.last_id
         stream.close()
         c.post("/v1/sessions/user-again/commands?wait=10s", [{"type": "select_chat", "data": {"chat_id": "chat-1"}}] * 3)
-        stream = c.stream("/v1/sessions/user-again/updates?after=0", headers={"Last-Event-ID": last})
+        _, other = self.world.start_gateway()
+        stream = Client(other, c.token).stream("/v1/sessions/user-again/updates?after=0", headers={"Last-Event-ID": last})
         self.assertEqual([u["seq"] for u in stream.updates(5)], [4, 5, 6, 7, 8])
         stream.close()
 
@@ -231,7 +269,7 @@ class api(unittest.TestCase):
                 break
         several.close()
 
-    def test_a_slow_reader_is_dropped_and_others_go_on(self):
+    def test_a_slow_reader_is_dropped_and_its_seq_is_safe(self):
         import socket
         _, address = self.world.start_gateway(["--write-timeout", "1s"])
         c = self.world.client("slow")
@@ -256,7 +294,18 @@ class api(unittest.TestCase):
             metrics = observer.get("/metrics").body.decode()
             dropped = float(metrics.split("\nrowcall_gateway_streams_slow_total ")[1].split()[0])
         self.assertEqual(dropped, 1.0)
+        received = b""
+        try:
+            while piece := slow.recv(65536):
+                received += piece
+        except ConnectionResetError:
+            pass
         slow.close()
+        whole_events = re.findall(rb"id: (\d+)\n", received)[:-1]
+        again = c.stream("/v1/sessions/chat-slow/updates?after=0", headers={"Last-Event-ID": whole_events[-1].decode()})
+        missed = range(int(whole_events[-1]) + 1, 303)
+        self.assertEqual([u["seq"] for u in again.updates(len(missed))], list(missed))
+        again.close()
 
     # ------------------------------------------------------------ signals
 
@@ -343,12 +392,16 @@ class api(unittest.TestCase):
     def test_each_limit_has_its_status(self):
         _, address = self.world.start_gateway([
             "--header-bytes-max", "2000", "--body-bytes-max", "3000", "--streams-max", "3", "--streams-per-user-max", "2",
-            "--commands-per-s", "5", "--connections-max", "8"])
+            "--commands-per-s", "5", "--reads-per-s", "5", "--connections-max", "8"])
         c = Client(address, token_of("lim"))
         self.assertEqual(Client(address).get("/" + "x" * 1990, headers={"X": "y"}).status, 431)
         self.assertEqual(Client(address, token_of("lim")).post("/v1/sessions/user-lim/commands", {"type": "x", "data": {"a": "b" * 3100}}).status, 413)
+        self.assertEqual(Client(self.world.address).get("/" + "x" * 13_000).status, 414)
         statuses = {c.post("/v1/sessions/user-lim/commands", {"type": "x"}).status for _ in range(30)}
         self.assertEqual(statuses, {202, 429})
+        reader = Client(address, token_of("rea"))
+        self.assertEqual({reader.get("/v1/sessions/user-rea/updates").status for _ in range(30)}, {200, 429})
+        reader.close()
         # A stream counts when it is open.
         streams = []
         for user in ("lim", "lim"):
@@ -403,15 +456,52 @@ class api(unittest.TestCase):
         other = {c["chat_id"]: c for c in self.world.client("zoe").get("/v1/chats?limit=200").json["chats"]}
         self.assertFalse(other["chat-list"]["joined"])
 
-    def test_health_readiness_metrics_and_the_operators_status(self):
+    def test_health_readiness_and_the_operators_status(self):
         c = Client(self.world.address)
         self.assertEqual(c.get("/healthz").status, 200)
         self.assertEqual(c.get("/readyz").json, {"ready": True, "database": True, "nats": True, "draining": False})
-        self.assertIn("rowcall_gateway_requests_total", c.get("/metrics").body.decode())
         self.assertEqual(c.get("/v1/operator/status").status, 401)
         self.assertEqual(self.world.client("ann").get("/v1/operator/status").status, 403)
         operator = Client(self.world.address, token_of("ops", operator=True))
         self.assertEqual(len(operator.get("/v1/operator/status").json["nodes"]), 1)
+
+    def test_without_its_database_it_is_alive_and_not_ready_and_comes_back(self):
+        world = World(engine=False)
+        try:
+            c = world.client("ann")
+            stream = c.stream("/v1/sessions/user-ann/updates")
+            stream.until("ready")
+            world.sql(f'ALTER DATABASE "{world.name}" ALLOW_CONNECTIONS false', world.admin_url)
+            world.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{world.name}'", world.admin_url)
+            self.eventually(lambda: c.get("/readyz").status == 503)
+            self.assertEqual(c.get("/readyz").json, {"ready": False, "database": False, "nats": True, "draining": False})
+            self.assertEqual(c.get("/healthz").status, 200)
+            self.eventually(lambda: "\nrowcall_gateway_ready 0" in c.get("/metrics").body.decode())
+            answer = c.get("/v1/sessions/user-ann/updates")
+            self.assertEqual((answer.status, answer.json["type"], answer.headers["Retry-After"]), (503, "/problems/unavailable", "1"))
+            world.sql(f'ALTER DATABASE "{world.name}" ALLOW_CONNECTIONS true', world.admin_url)
+            self.eventually(lambda: c.get("/readyz").status == 200)
+            world.sql("INSERT INTO rowcall.kinds (kind) VALUES ('user') ON CONFLICT DO NOTHING")
+            world.start_engine()
+            c.submit("user-ann", "select_chat", {"chat_id": "chat-x"})
+            self.assertEqual(stream.updates(1)[0]["seq"], 1)  # the stream that was open all the time
+            stream.close()
+        finally:
+            world.close()
+
+    def eventually(self, condition, deadline_s=20):
+        until = time.monotonic() + deadline_s
+        while not condition():
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.02)
+
+    def test_the_metrics_are_those_that_the_manual_lists(self):
+        answer = Client(self.world.address).get("/metrics")
+        self.assertEqual(answer.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
+        exposed = set(re.findall(r"^# TYPE (\w+) ", answer.body.decode(), re.MULTILINE))
+        self.assertIn("rowcall_gateway_requests_total", exposed)
+        with open(os.path.join(os.environ["ROWCALL_SOURCE_DIR"], "docs", "gateway.md"), encoding="utf-8") as manual:
+            self.assertEqual(set(re.findall(r"`((?:rowcall_gateway|process)_\w+)`", manual.read())), exposed)
 
     def test_a_stop_tells_the_streams_and_finishes_what_is_open(self):
         gateway, address = self.world.start_gateway()

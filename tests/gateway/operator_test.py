@@ -257,6 +257,43 @@ class operator(unittest.TestCase):
             for what in ("redrive", "drop"):
                 self.act(what, body, 422)
 
+    # ------------------------------------------------------------ the gateway's database role
+
+    def test_the_documented_roles_are_enough_for_a_gateway_with_its_console(self):
+        self.park("user-roles", 2)
+        gateway, address = self.world.start_gateway(environment=self.world.login_as("rowcall_gateway", "rowcall_operator"))
+        ann, ops = Client(address, token_of("ann")), Client(address, token_of("ops", operator=True))
+        self.assertEqual(ann.submit("user-ann", "create_chat", {"name": "Roles", "chat_id": "chat-roles"})["updates"][0]["type"], "request_sent")
+        stream = ann.stream("/v1/stream?session=user-ann:0&session=chat-roles:0")
+        self.until(lambda: ann.get("/v1/chats?limit=200").json["chats"], lambda all: any(c["chat_id"] == "chat-roles" and c["joined"] for c in all))
+        stream.close()
+        self.assertEqual(ann.get("/v1/sessions/chat-roles/updates").status, 200)
+        self.until(lambda: ops.get("/v1/operator/overview"), lambda answer: answer.status == 200)
+        for path in READS:
+            answer = ops.get("/v1/operator/" + path)
+            self.assertIn(answer.status, (200, 404) if path.startswith("dead-letter?") else (200,), (path, answer.body))
+        for n, act in ((1, "redrive"), (2, "drop")):
+            answer = ops.post("/v1/operator/dead-letters/" + act, {"letters": [{"session": "user-roles", "command_seq": n}]})
+            self.assertEqual((answer.status, len(answer.json["done"])), (200, 1), answer.body)
+        self.assertEqual(gateway.stop(), 0)
+        self.assertNotIn("permission denied", gateway.output)
+
+    def test_without_the_operators_role_the_console_is_told_so_and_the_rest_works(self):
+        gateway, address = self.world.start_gateway(environment=self.world.login_as("rowcall_gateway"))
+        ann, ops = Client(address, token_of("ann")), Client(address, token_of("ops", operator=True))
+        self.assertEqual(len(ann.submit("user-ann", "select_chat", {"chat_id": "chat-x"})["updates"]), 1)
+        self.until(lambda: ops.get("/v1/operator/overview"), lambda answer: answer.status == 500 and b"permission denied" in answer.body)
+        for path in ("status", "sessions?order=stuck", "dead-letters"):
+            answer = ops.get("/v1/operator/" + path)
+            self.assertEqual((answer.status, "permission denied" in answer.json["detail"]), (500, True), path)
+        gateway.stop()
+
+    def test_an_error_that_nobody_foresaw_is_in_the_log_and_not_in_the_answer(self):
+        gateway, address = self.world.start_gateway(environment=self.world.login_as("rowcall_follower"))
+        answer = Client(address, token_of("ann")).post("/v1/sessions/user-ann/commands", {"type": "select_chat"})
+        self.assertEqual((answer.status, b"permission" in answer.body), (500, False))
+        gateway.wait_for("POST /v1/sessions/user-ann/commands: permission denied")
+
     # ------------------------------------------------------------ the page
 
     def test_the_page_is_served_with_its_policy(self):

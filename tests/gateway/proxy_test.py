@@ -1,4 +1,4 @@
-"""docs/gateway/nginx.conf before a gateway: TLS, streams that are not held back, one stream through a change of gateways."""
+"""docs/gateway/nginx.conf before a gateway: TLS, streams that are not held back, what stays inside."""
 
 import http.client
 import os

@@ -86,6 +86,7 @@ class World:
             ROWCALL_DATABASE_URL=self.url, ROWCALL_NATS_URL=values["NATS_URL"],
             ROWCALL_SUBJECT_PREFIX="t" + uuid.uuid4().hex[:12], TZ="UTC")
         self.processes = []
+        self.roles = []
         self.rowcall("migrate")
         self.engine = self.start_engine() if engine else None
         self.gateway = None
@@ -97,6 +98,8 @@ class World:
         for process in reversed(self.processes):
             process.kill()
         self.sql(f'DROP DATABASE "{self.name}" WITH (FORCE)', self.admin_url)
+        for role in self.roles:
+            self.sql(f"DROP ROLE {role}", self.admin_url)
 
     def sql(self, statement, url=None):
         done = subprocess.run([self.psql, "-XqAt", "-v", "ON_ERROR_STOP=1", url or self.url, "-c", statement],
@@ -105,6 +108,15 @@ class World:
             raise AssertionError(done.stderr)
         return done.stdout.strip()
 
+    def login_as(self, *roles):
+        """What makes a program log in as a role of its own that is a member of these, which docs/operations/roles.sql makes."""
+        file = os.path.join(os.environ["ROWCALL_SOURCE_DIR"], "docs", "operations", "roles.sql")
+        subprocess.run([self.psql, "-Xq", "-d", self.url, "-f", file], check=True, capture_output=True, timeout=DEADLINE_S)
+        name = "r" + uuid.uuid4().hex[:12]
+        self.sql(f"CREATE ROLE {name} LOGIN IN ROLE {', '.join(roles)}")
+        self.roles.append(name)
+        return {"ROWCALL_DATABASE_URL": self.url.replace("//rowcall@", f"//{name}@")}
+
     def rowcall(self, *arguments, expect=0, environment=()):
         done = subprocess.run([ROWCALL, *arguments], env={**self.environment, **dict(environment)}, capture_output=True,
                               text=True, timeout=DEADLINE_S)
@@ -112,8 +124,8 @@ class World:
             raise AssertionError(f"rowcall {arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    def start(self, *arguments):
-        process = Process([ROWCALL, *arguments], self.environment)
+    def start(self, *arguments, environment=()):
+        process = Process([ROWCALL, *arguments], {**self.environment, **dict(environment)})
         self.processes.append(process)
         return process
 
@@ -122,8 +134,9 @@ class World:
         process.wait_for(" ready")
         return process
 
-    def start_gateway(self, arguments=(), development=True):
-        process = self.start("gateway", "--listen", "127.0.0.1:0", *(["--development"] if development else []), *arguments)
+    def start_gateway(self, arguments=(), development=True, environment=()):
+        process = self.start("gateway", "--listen", "127.0.0.1:0", *(["--development"] if development else []), *arguments,
+                             environment=environment)
         process.wait_for("gateway: http://")
         address = process.output.split("gateway: http://", 1)[1].split()[0]
         process.wait_for(" info ready")

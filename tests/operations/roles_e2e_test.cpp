@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include "storage/postgres/incarnation.hpp"
+#include "storage/postgres/stores.hpp"
 #include "tests/e2e/deployment.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
@@ -33,6 +34,7 @@ struct roles_e2e_test : testing::Test {
         owner,
         "CREATE ROLE an_engine LOGIN IN ROLE rowcall_engine; CREATE ROLE a_submitter LOGIN IN ROLE rowcall_submitter;"
         "CREATE ROLE a_follower LOGIN IN ROLE rowcall_follower; CREATE ROLE a_reader LOGIN IN ROLE rowcall_reader;"
+        "CREATE ROLE a_gateway LOGIN IN ROLE rowcall_gateway; CREATE ROLE an_operator LOGIN IN ROLE rowcall_operator;"
         "CREATE ROLE a_stranger LOGIN");
   }
   static void TearDownTestSuite() { servers.reset(); }
@@ -103,6 +105,52 @@ TEST_F(roles_e2e_test, each_does_its_work) {
   EXPECT_THAT(engine.log(), Not(HasSubstr("permission denied")));
 }
 
+TEST_F(roles_e2e_test, an_operator_reads_what_the_console_shows_and_deals_with_dead_letters) {
+  const auto operators = as("an_operator");
+  support::query(owner().database_url,
+                 "INSERT INTO rowcall.sessions (session_id) VALUES ('echo-dead') ON CONFLICT DO NOTHING;"
+                 "INSERT INTO rowcall.dead_letters (session_id, command_seq, attempts, type, error, data)"
+                 " SELECT 'echo-dead', n, 3, 'say', 'broken', '{}' FROM generate_series(1, 4) n");
+  storage::postgres::store_config config;
+  config.url = operators.database_url;
+  const auto console = storage::postgres::make_console_store(config);
+  const auto allowed = [](const auto& answer, const char* what) {
+    EXPECT_TRUE(answer) << what << ": " << (answer ? "" : answer.error().message);
+  };
+  const auto dead = id("echo-dead");
+  allowed(console->overview(), "overview");
+  allowed(console->hottest(0, 10), "hottest");
+  allowed(console->stuck(10), "stuck");
+  allowed(console->held("", "", 10), "held");
+  allowed(console->head_of(dead), "head_of");
+  allowed(console->updates_after(dead, {}, 10, 100), "updates_after");
+  allowed(console->updates_before(dead, {10}, 10, 100), "updates_before");
+  allowed(console->commands_from(dead, {1}, 10, 100), "commands_from");
+  allowed(console->snapshot_at(dead, {10}), "snapshot_at");
+  allowed(console->letters({}, {engine::db_time{24h * 365 * 100}, "~", 1}, 10), "letters");
+  allowed(console->letter_of(dead, {1}), "letter_of");
+  const auto admin = storage::postgres::make_admin_store(config);
+  allowed(admin->status(), "status");
+  const auto redriven = admin->redrive(dead, {1});
+  ASSERT_TRUE(redriven) << redriven.error().message;
+  EXPECT_EQ(redriven->value, 1);
+  EXPECT_EQ(admin->redrive(dead, {1}).value(), *redriven) << "again: the same command";
+  allowed(admin->drop(dead, {2}), "drop");
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"dead", "list"},
+                                             {"dead", "show", "echo-dead", "3"},
+                                             {"dead", "redrive", "echo-dead", "3"},
+                                             {"dead", "drop", "echo-dead", "4"}}) {
+    const auto run = e2e::run_rowcall(operators, command);
+    EXPECT_EQ(run.exit_code, 0) << command[1] << ": " << run.output;
+  }
+  EXPECT_EQ(owner().value("SELECT string_agg(resolution, ' ' ORDER BY command_seq) FROM rowcall.dead_letters WHERE "
+                          "session_id = 'echo-dead'"),
+            "redriven dropped redriven dropped");
+  EXPECT_EQ(owner().value("SELECT string_agg(type, ' ') FROM rowcall.command_log WHERE session_id = 'echo-dead'"),
+            "say say");
+}
+
 TEST_F(roles_e2e_test, each_is_refused_what_is_not_its_own) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> forbidden = {
       {"an_engine",
@@ -135,9 +183,37 @@ TEST_F(roles_e2e_test, each_is_refused_what_is_not_its_own) {
         "DELETE FROM rowcall.update_log", "UPDATE rowcall.dead_letters SET resolution = 'dropped'",
         "SELECT rowcall.drop_dead_letter('echo-a', 1)",
         "SELECT * FROM rowcall.turn_claim('n', '{echo-a}', '{1}', '{-1}', '{t}', 1, 1, 1)"}},
+      {"a_gateway",
+       {"SELECT data FROM rowcall.command_log", "SELECT * FROM rowcall.messages", "SELECT * FROM rowcall.dead_letters",
+        "INSERT INTO rowcall.members (chat_id, user_id) VALUES ('chat-1', 'me')", "DELETE FROM rowcall.members",
+        "SELECT rowcall.redrive('echo-a', 1)", "SELECT rowcall.drop_dead_letter('echo-a', 1)"}},
+      {"an_operator",
+       {"SELECT rowcall.submit('echo-a', 'say', '{}')",
+        "INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-a', 'say', '{}')",
+        "INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('echo-x', 1, 't', '{}')",
+        "INSERT INTO rowcall.sessions (session_id) VALUES ('echo-x')",
+        "DELETE FROM rowcall.command_log",
+        "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) VALUES ('echo-x', 1, 1, 't', '{}')",
+        "DELETE FROM rowcall.update_log",
+        "DELETE FROM rowcall.snapshots",
+        "DELETE FROM rowcall.retries",
+        "INSERT INTO rowcall.dead_letters (session_id, command_seq, attempts, type, data) VALUES ('echo-x', 1, 1, 't', "
+        "'{}')",
+        "UPDATE rowcall.dead_letters SET data = '{}'",
+        "UPDATE rowcall.dead_letters SET resolution = NULL",
+        "DELETE FROM rowcall.dead_letters",
+        "SELECT * FROM rowcall.dead_letters FOR UPDATE",
+        "SELECT * FROM rowcall.shards FOR NO KEY UPDATE",
+        "UPDATE rowcall.nodes SET version = 'x'",
+        "SELECT * FROM rowcall.messages",
+        "SELECT * FROM rowcall.members",
+        "SELECT rowcall.mark_restored()",
+        "SELECT rowcall.set_overload(1)",
+        "SELECT * FROM rowcall.turn_claim('n', '{echo-a}', '{1}', '{-1}', '{t}', 1, 1, 1)"}},
+      {"an_engine", {"SELECT rowcall.redrive('echo-a', 1)", "SELECT rowcall.drop_dead_letter('echo-a', 1)"}},
       {"a_stranger",
        {"SELECT * FROM rowcall.update_log", "SELECT rowcall.submit('echo-a', 'say', '{}')",
-        "SELECT * FROM rowcall.migrations"}},
+        "SELECT rowcall.redrive('echo-a', 1)", "SELECT * FROM rowcall.migrations"}},
   };
   for (const auto& [role, statements] : forbidden) {
     support::sql_connection connection(as(role).database_url);

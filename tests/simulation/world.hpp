@@ -63,9 +63,10 @@ struct node_boot {
   std::shared_ptr<actors::wake_inbox> inbox = std::make_shared<actors::wake_inbox>();
   std::unique_ptr<node_bus> bus;
   std::vector<std::shared_ptr<faulty_turn_store>> turn_stores;
-  std::shared_ptr<faulty_node_store> node_store;
+  std::shared_ptr<faulty_node_store> node_store, upkeep_store;
   actors::directory_actor directory;
   actors::node_actor node;
+  actors::upkeep_actor upkeep;
   std::vector<actors::turn_worker_actor> workers;
 };
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { join } from "node:path";
 
-import { enterRoom, lowContrast, measureOpening, messages, root, say, startBrowser, visit, waitForTexts } from "./browser.mjs";
+import { WAIT_MS, enterRoom, lowContrast, measureOpening, messages, root, say, startBrowser, visit, waitForTexts } from "./browser.mjs";
 import { startFakeGateway } from "./fake_gateway.mjs";
 
 const webRoot = join(root, "web");
@@ -168,6 +168,38 @@ test("the page opens without a network, and what two tabs write is sent once and
   await waitForTexts(ann.page, wanted);
   await waitForTexts(second, wanted);
   assert.equal(gateway.log("chat-lunch").filter((u) => u.type === "new_message").length, 11);
+});
+
+test("a thousand messages may wait; the next one stays in the composer, and all are sent once when the network is back", async (t) => {
+  await start();
+  room("chat-lunch", "Lunch", ["bob", "ann"]);
+  const { page } = await visitor("ann", { viewport: TALL });
+  await page.waitForSelector("#room-title:text('Lunch')");
+  let began;
+  await restart(async () => {
+    await page.waitForSelector("#connection[data-state=offline]");
+    await page.evaluate(async () => {
+      const { newKey, openStore } = await import("../rowcall.js");
+      const store = await openStore("rowcall:ann");
+      const entry = (i) => ({ key: newKey(), session: "user-ann", type: "post_message", data: { chat_id: "chat-lunch", text: `message ${i}` }, note: { after: 3 }, at: Date.now(), state: "queued", tried: false });
+      await store.apply(Array.from({ length: 999 }, (_, i) => ["put", "outbox", undefined, entry(i)]));
+      store.announce("outbox");
+      store.close();
+    });
+    await page.waitForSelector("#banner:has-text('999 messages wait')");
+    await say(page, "the thousandth");
+    await page.waitForSelector("#banner:has-text('1000 messages wait')");
+    await say(page, "one too many");
+    await page.waitForSelector(".toast:has-text('1000 messages are still on their way')");
+    assert.equal(await page.inputValue("#text"), "one too many");
+    began = performance.now();
+  });
+  await page.waitForFunction(() => !document.querySelector(".is-pending") && document.querySelector("#messages .line:last-child .text")?.textContent === "the thousandth", undefined, { timeout: 4 * WAIT_MS });
+  t.diagnostic(`all sent and delivered ${((performance.now() - began) / 1000).toFixed(1)} s after the gateway was back`);
+  await page.press("#text", "Enter");
+  await page.waitForFunction(() => !document.querySelector(".is-pending") && document.querySelector("#messages .line:last-child .text")?.textContent === "one too many");
+  const texts = gateway.log("chat-lunch").filter((u) => u.type === "new_message").map((u) => u.data.text);
+  assert.deepEqual(texts, [...Array.from({ length: 999 }, (_, i) => `message ${i}`), "the thousandth", "one too many"]);
 });
 
 test("unread messages are counted, marked where they begin, and read in all tabs", async () => {

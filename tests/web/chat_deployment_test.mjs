@@ -82,6 +82,36 @@ for (const [name, start] of [
   });
 }
 
+test("a browser's own EventSource goes on where it was when the gateway is back", async () => {
+  const last = () => Number(deployment.sql("SELECT max(seq) FROM rowcall.update_log WHERE session_id = 'chat-harbour'"));
+  const heard = async (count) => {
+    await bob.page.waitForFunction((n) => globalThis.heard.every((seqs) => seqs.at(-1) >= n), count);
+    const wanted = Array.from({ length: count }, (_, i) => i + 1);
+    for (const seqs of await bob.page.evaluate(() => globalThis.heard)) assert.deepEqual(seqs, wanted);
+  };
+  await bob.page.evaluate(() => {
+    globalThis.heard = [];
+    globalThis.sources = ["/v1/sessions/chat-harbour/updates?after=0", "/v1/stream?session=chat-harbour:0"].map((url) => {
+      const seqs = [];
+      globalThis.heard.push(seqs);
+      const source = new EventSource(url);
+      source.onmessage = (event) => seqs.push(JSON.parse(event.data).seq);
+      return source;
+    });
+  });
+  await heard(last());
+  await deployment.kill("gateway");
+  const before = last();
+  for (let i = 0; i < 5; ++i) {
+    deployment.sql(`SELECT rowcall.submit('chat-harbour', 'post_message', '{"sender": "ann", "text": "unheard ${i}"}')`);
+    said.push(`unheard ${i}`);
+  }
+  await deployment.startGateway();
+  await everythingIsThere("the gateway is back");
+  await heard(before + 5);
+  await bob.page.evaluate(() => globalThis.sources.forEach((source) => source.close()));
+});
+
 test("a whole hour's worth of messages is read by a page that comes back", async () => {
   await ann.context.setOffline(true);
   await deployment.kill("gateway"); // also for the streams that are open already

@@ -64,6 +64,15 @@ test("a message that comes before its entry is known is matched afterwards, an o
   assert.deepEqual(did.settled, [2]);
 });
 
+test("hundreds of one's own messages that come at once all find their entries", () => {
+  const { model, did } = modelOf();
+  const ids = Array.from({ length: 500 }, (_, i) => i + 1);
+  model.outboxChanged(ids.map((id) => entry(id, `text ${id}`, { tried: true })));
+  const updates = ids.map((id) => ({ session: "chat-a", seq: 1 + id, command_seq: 1 + id, type: "new_message", data: { sender: "ann", text: `text ${id}` }, at: "2026-01-01T10:00:00Z" }));
+  model.roomChanged("chat-a", { state: { name: "A", members: ["ann"] }, seq: 501, updates, jumped: false }, true);
+  assert.deepEqual(did.settled, ids);
+});
+
 test("a refusal finds its command by its number, before or after the number is known", () => {
   const { model, did, feed } = modelOf();
   feed("user-ann", "request_refused", { chat_id: "chat-a", type: "post_message", reason: "no", request: 7 });

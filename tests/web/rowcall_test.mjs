@@ -262,8 +262,8 @@ test("without a good token it waits to be woken", async () => {
 
 // ---------------------------------------------------------------- outbox
 
-async function outboxOf(gateway, store = new MemoryStore(), handlers = {}) {
-  const outbox = await Outbox.open(clientOf(gateway), store, handlers);
+async function outboxOf(gateway, store = new MemoryStore(), options = {}) {
+  const outbox = await Outbox.open(clientOf(gateway), store, {}, options);
   toClose.push(() => outbox.close());
   return outbox;
 }
@@ -321,6 +321,22 @@ test("a bad command is refused alone, and the rest of its batch is stored", asyn
   await until(() => outbox.entries.every((e) => e.state !== "queued"), "all answered");
   assert.deepEqual(outbox.entries.map((e) => e.state), ["stored", "refused", "refused", "stored"]);
   assert.equal(outbox.entries[1].reason, "no type");
+});
+
+test("an outbox that is full takes nothing more, drops nothing, and says so before", async () => {
+  const gateway = await gatewayWith();
+  let offline = true;
+  gateway.faults.push(() => (offline ? "drop" : undefined));
+  const outbox = await outboxOf(gateway, new MemoryStore(), { entriesMax: 3 });
+  const added = await Promise.allSettled(upTo(5).map((i) => outbox.add("echo-a", "say", { i })));
+  assert.deepEqual(added.map((a) => a.status), ["fulfilled", "fulfilled", "fulfilled", "rejected", "rejected"]);
+  assert.ok(added[3].reason instanceof RangeError && outbox.isFull);
+  offline = false;
+  await until(() => outbox.entries.every((e) => e.state === "stored"), "all stored");
+  assert.ok(outbox.isFull, "stored is not settled");
+  await outbox.settle(outbox.entries[0].id);
+  await outbox.add("echo-a", "say", { i: 6 });
+  await until(() => gateway.sessions.get("echo-a").commands === 4, "the next one");
 });
 
 test("an effect that is seen before the answer does not stop the command from being stored", async () => {

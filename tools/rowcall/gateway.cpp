@@ -12,10 +12,12 @@
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/composition.hpp"
+#include "tools/rowcall/gateway_metrics.hpp"
 #include "tools/rowcall/logging.hpp"
 #include "tools/rowcall/stop_bound.hpp"
 #include "tools/rowcall/stop_signal.hpp"
 #include "tools/rowcall/version.hpp"
+#include "tools/telemetry/process_metrics.hpp"
 
 /// The composition root of a gateway.
 namespace rowcall::tools {
@@ -100,6 +102,14 @@ void raise_descriptor_limit(std::size_t wanted) {
                  limit.rlim_cur);
 }
 
+gateway::metrics_page metrics_page_of(const gateway::gateway_metrics& m) {
+  exposition out;
+  out.gauge("rowcall_gateway_info", "Always 1; its label tells which gateway this is.", 1, {{"version", version}});
+  add_gateway_metrics(out, m);
+  add_process_metrics(out);
+  return {exposition::content_type, out.text()};
+}
+
 /// Somebody waits for each of its statements: what takes longer is answered as unavailable.
 storage::postgres::store_config gateway_store_config_of(const global_options& global) {
   auto c = store_config_of(global.connection, "gateway");
@@ -160,6 +170,7 @@ exit_code run(const global_options& global, const gateway_options& options, cons
   ports.bus = bus->get();
   ports.signals = &signals;
   ports.log = make_log_sink();
+  ports.write_metrics = metrics_page_of;
   ports.load_keys = [&]() -> engine::result<gateway::key_ring> {
     if (options.development) return gateway::key_ring::development();
     return gateway::key_ring::load(options.token_keys);

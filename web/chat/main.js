@@ -1,10 +1,11 @@
 // The composition: client, store, outbox and replica below, the model in the middle, the page on top.
 
 import { Outbox, Replica, Rowcall, openStore } from "../rowcall.js";
+import { $, element } from "../shared/element.js";
 import { Identity } from "./identity.js";
 import { VirtualList } from "./list.js";
 import { Model, TEXT_CHARACTERS_MAX, kinds, roomOf } from "./model.js";
-import { avatar, element, joiningItem, listOf, memberItem, pendingRow, roomItem, skeletonRow, updateRow } from "./views.js";
+import { avatar, joiningItem, listOf, memberItem, pendingRow, roomItem, skeletonRow, updateRow } from "./views.js";
 
 const PAGE_UPDATES = 200;
 const RESTORED_UPDATES = 200;
@@ -14,9 +15,9 @@ const HERE_REPLY_EVERY_MS = 2000;
 const HERE_ROOMS_MAX = 15;
 const TYPING_EVERY_MS = 3000;
 const FINDER_ROOMS_MAX = 200;
+const OUTBOX_ENTRIES_MAX = 1000;
 const LOBBY = "Lobby";
 
-const $ = (id) => document.getElementById(id);
 const client = new Rowcall();
 const identity = new Identity(client);
 
@@ -114,10 +115,12 @@ class Chat {
     this.#model.restoreMarks(await this.#store.list("marks"));
     this.#list = new VirtualList($("scroller"), $("messages"), this.#rows(), (atEnd) => this.#scrolled(atEnd));
     this.#bind();
-    this.#outbox = await Outbox.open(client, this.#store, {
-      changed: (entries) => this.#model.outboxChanged(entries),
-      unauthorized: () => this.signInAgain(),
-    });
+    this.#outbox = await Outbox.open(
+      client,
+      this.#store,
+      { changed: (entries) => this.#model.outboxChanged(entries), unauthorized: () => this.signInAgain() },
+      { entriesMax: OUTBOX_ENTRIES_MAX },
+    );
     this.#store.onChange((what) => what.mark && this.#model.readElsewhere(what.mark, what.readSeq));
     this.#replica = new Replica(client, this.#store, kinds, {
       changed: (session, change) => this.#sessionChanged(session, change),
@@ -163,6 +166,8 @@ class Chat {
   #forget(id) {
     this.#unopened.delete(id);
     this.#replica.forget(id);
+    // What was refused there can be seen nowhere any more.
+    for (const e of this.#model.entries) if (e.state === "refused" && e.data.chat_id === id) this.#outbox.dismiss(e.id);
     const [next] = this.#unopened;
     if (next !== undefined && this.#unopened.delete(next)) this.#open(next);
     this.#store.apply([["delete", "marks", id]]);
@@ -190,13 +195,13 @@ class Chat {
       // Somebody was faster, or it was always there: that is where the user wants to be.
       this.#outbox.dismiss(entry.id);
       if (entry.data.name !== LOBBY) this.#toast(`“${entry.data.name}” exists already: joining it`);
-      this.#outbox.add(this.#model.userSession, "join_chat", { chat_id: entry.data.chat_id }, { name: entry.data.name });
+      this.#submit("join_chat", { chat_id: entry.data.chat_id }, { name: entry.data.name });
       return;
     }
-    if (entry.type === "post_message") this.#outbox.refuse(entry.id, reason);
+    if (entry.type === "post_message" && this.#model.room(entry.data.chat_id)) this.#outbox.refuse(entry.id, reason);
     else {
       this.#outbox.dismiss(entry.id);
-      this.#toast(reason);
+      this.#toast(entry.data.text ? `Not sent: ${reason}. ${entry.data.text}` : reason);
     }
   }
 
@@ -482,11 +487,25 @@ class Chat {
     const text = $("text").value.trim();
     const room = this.#model.room(this.#model.current);
     if (!room || text === "" || [...text].length > TEXT_CHARACTERS_MAX) return;
+    if (this.#isFull()) return; // the text stays where it is
     $("text").value = "";
     this.#composerChanged();
     room.divider = 0;
     this.#list.toEnd();
-    await this.#outbox.add(this.#model.userSession, "post_message", { chat_id: room.id, text }, { after: room.seq });
+    await this.#submit("post_message", { chat_id: room.id, text }, { after: room.seq });
+  }
+  #isFull() {
+    if (this.#outbox.isFull) this.#toast(`${this.#model.entries.length} messages are still on their way. Write on when some of them have arrived.`);
+    return this.#outbox.isFull;
+  }
+  async #submit(type, data, note) {
+    if (this.#isFull()) return;
+    try {
+      await this.#outbox.add(this.#model.userSession, type, data, note);
+    } catch (error) {
+      // The browser has no room left, or takes none: what can not be kept is not sent either.
+      this.#toast(`Not sent: this browser can not keep it (${error.message}). ${data.text ?? ""}`);
+    }
   }
 
   // ---- presence
@@ -525,13 +544,13 @@ class Chat {
   #join(id, name) {
     if (this.#model.room(id)) return this.enter(id, { isAsked: true });
     this.#wanted = this.#asked = id;
-    return this.#outbox.add(this.#model.userSession, "join_chat", { chat_id: id }, { name });
+    return this.#submit("join_chat", { chat_id: id }, { name });
   }
   #create(name) {
     const id = roomOf(name);
     if (this.#model.room(id)) return this.enter(id, { isAsked: true });
     this.#wanted = this.#asked = id;
-    return this.#outbox.add(this.#model.userSession, "create_chat", { chat_id: id, name }, { name });
+    return this.#submit("create_chat", { chat_id: id, name }, { name });
   }
 
   #bind() {
@@ -578,7 +597,7 @@ class Chat {
     $("renamer").onclose = () => {
       const name = $("renamer-name").value.trim();
       const room = this.#model.room(this.#model.current);
-      if ($("renamer").returnValue === "ok" && name && room && name !== room.name) this.#outbox.add(this.#model.userSession, "rename_chat", { chat_id: room.id, name });
+      if ($("renamer").returnValue === "ok" && name && room && name !== room.name) this.#submit("rename_chat", { chat_id: room.id, name });
     };
     // Enter would press the dialog's first button, which is Cancel.
     $("renamer-name").onkeydown = (event) => {
@@ -589,7 +608,7 @@ class Chat {
     $("leave").onclick = () => $("leaver").showModal();
     $("leaver").onclose = () => {
       const id = this.#model.current;
-      if ($("leaver").returnValue === "ok" && id) this.#outbox.add(this.#model.userSession, "leave_chat", { chat_id: id });
+      if ($("leaver").returnValue === "ok" && id) this.#submit("leave_chat", { chat_id: id });
       this.#showPeople(false);
     };
     for (const dialog of document.querySelectorAll("dialog"))

@@ -88,6 +88,7 @@ export class Model {
   answers = [];
   current = null;
   #claimed = new Set(); // ids of entries whose message has come
+  #pending = new Map(); // room -> its pending(), asked for with every row
   #refused = new Set();
   #marks = new Map();
 
@@ -153,6 +154,7 @@ export class Model {
     room.typing.delete(data.sender);
     if (data.sender === this.me) {
       room.unclaimed.push({ seq: update.seq, text: data.text });
+      if (room.unclaimed.length > UNCLAIMED_MAX) this.#match();
       if (room.unclaimed.length > UNCLAIMED_MAX) room.unclaimed.shift();
     } else if (room.readSeq !== undefined && update.seq > room.readSeq) {
       ++room.unread;
@@ -250,7 +252,9 @@ export class Model {
   }
   /** Messages of a room that are not in its log yet, as far as this page knows. */
   pending(id) {
-    return this.entries.filter((e) => e.type === "post_message" && e.data.chat_id === id && !e.settled && !this.#claimed.has(e.id));
+    if (!this.#pending.has(id))
+      this.#pending.set(id, this.entries.filter((e) => e.type === "post_message" && e.data.chat_id === id && !e.settled && !this.#claimed.has(e.id)));
+    return this.#pending.get(id);
   }
   /** Rooms that were asked for and are not there yet. */
   joining() {
@@ -258,6 +262,7 @@ export class Model {
   }
 
   #match() {
+    this.#pending.clear();
     for (const entry of this.entries) {
       if (entry.settled || this.#claimed.has(entry.id) || entry.state === "refused") continue;
       // A chat's log does not say which command a message came from, but one's own commands keep their order.

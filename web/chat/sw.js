@@ -2,7 +2,7 @@
 // the page is made of is kept as it came last; nothing of /v1/ is ever kept here.
 
 const CACHE = "rowcall-chat-1";
-const FILES = ["./", "chat.css", "main.js", "model.js", "views.js", "list.js", "identity.js", "icon.svg", "manifest.webmanifest", "../rowcall.js"];
+const FILES = ["./", "chat.css", "main.js", "model.js", "views.js", "list.js", "identity.js", "manifest.webmanifest", "../rowcall.js", "../shared/look.css", "../shared/element.js", "../shared/icon.svg"];
 const PATIENCE_MS = 2500;
 
 self.addEventListener("install", (event) => {

@@ -1,22 +1,9 @@
-// Elements from data. Text only ever becomes text: nothing here parses HTML.
+// Rows, items and marks of the page.
+import { element } from "../shared/element.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const GROUP_MS = 5 * 60_000;
 const HUES = 12;
-
-/** element("p.hint", {title: "…", onclick}, child, …): attributes by name, handlers as properties, strings as text. */
-export function element(what, attributes = {}, ...children) {
-  const [tag, ...classes] = what.split(".");
-  const node = document.createElement(tag);
-  if (classes.length > 0) node.className = classes.join(" ");
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node[name] = value;
-    else if (value === true) node.setAttribute(name, "");
-    else if (value !== false && value !== undefined && value !== null) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((c) => c !== null && c !== undefined));
-  return node;
-}
 
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");

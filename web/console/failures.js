@@ -1,5 +1,6 @@
 // Retries and dead letters, and what is done about the latter.
-import { $, count, duration, element, fill, sessionLink, time } from "./dom.js";
+import { $, element } from "../shared/element.js";
+import { count, duration, fill, sessionLink, time } from "./dom.js";
 
 const PAGE = 50;
 const keyOf = (l) => `${l.session}/${l.command_seq}`;

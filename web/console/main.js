@@ -1,6 +1,7 @@
 // The composition: who is signed in, which part is shown, and the beat that keeps it fresh.
+import { $ } from "../shared/element.js";
 import { Api } from "./api.js";
-import { $, count } from "./dom.js";
+import { count } from "./dom.js";
 import { Failures } from "./failures.js";
 import { Overview } from "./overview.js";
 import { SessionView } from "./session.js";

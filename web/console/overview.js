@@ -1,5 +1,6 @@
 // The overview: numbers, plots, the hottest and the stuck sessions, nodes.
-import { $, count, duration, element, fill, rate, sessionLink } from "./dom.js";
+import { $, element } from "../shared/element.js";
+import { count, duration, fill, rate, sessionLink } from "./dom.js";
 import { Plot } from "./plot.js";
 
 const KEPT_MS = 30 * 60_000;

@@ -1,5 +1,6 @@
 // A line plot over time as SVG. With the pointer, or with the arrow keys when it has the focus, it says what was when.
-import { clockTime, element } from "./dom.js";
+import { element } from "../shared/element.js";
+import { clockTime } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 600;

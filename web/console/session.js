@@ -1,5 +1,6 @@
 // One session: its facts, its log, and its state after any update.
-import { $, count, duration, element, fill, microsBetween, time } from "./dom.js";
+import { $, element } from "../shared/element.js";
+import { count, duration, fill, microsBetween, time } from "./dom.js";
 
 const PAGE = 50;
 const SCRUB_WAIT_MS = 60;
