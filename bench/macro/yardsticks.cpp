@@ -184,7 +184,7 @@ void reset(const std::string& url) {
   pqxx::nontransaction t(c);
   t.exec("TRUNCATE rowcall.command_log, rowcall.update_log, rowcall.sessions, rowcall.snapshots, rowcall.retries");
   t.exec("UPDATE rowcall.shards SET owner = NULL, suspect_at = NULL");
-  t.exec("UPDATE rowcall.sweep_watermark SET xid = 0");
+  t.exec("UPDATE rowcall.sweep_watermark SET xid = 0, settled_xid = 0");
   t.exec("DELETE FROM rowcall.nodes");
   t.exec("INSERT INTO rowcall.kinds (kind) VALUES ('echo') ON CONFLICT DO NOTHING");
   t.exec("CHECKPOINT");

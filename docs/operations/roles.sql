@@ -85,6 +85,10 @@ BEGIN
         GRANT SELECT, INSERT, UPDATE ON rowcall.admission TO rowcall_engine;
         GRANT SELECT ON rowcall.admission TO rowcall_submitter;
     END IF;
+    IF to_regclass('rowcall.sweep_leftovers') IS NOT NULL THEN
+        GRANT SELECT, INSERT, DELETE ON rowcall.sweep_leftovers TO rowcall_engine;
+        GRANT SELECT ON rowcall.sweep_leftovers TO rowcall_operator;
+    END IF;
     IF to_regprocedure('rowcall.set_overload(integer)') IS NOT NULL THEN
         GRANT EXECUTE ON FUNCTION rowcall.set_overload(integer) TO rowcall_engine;
     END IF;

@@ -24,6 +24,9 @@ constexpr std::size_t leftover_probe_max = 20'000;
 constexpr std::size_t leftover_sessions_max = 250'000;
 /// Sessions that one sweep remembers to have looked at, so as to do it once.
 constexpr std::size_t looked_at_max = 250'000;
+/// Sessions that are kept as left over when the mark moves, at most; the rest holds it until the next time.
+constexpr std::size_t leftovers_kept_max = 5'000;
+constexpr std::size_t leftovers_page = 10'000;
 /// Commands after which the sweep's index is summed up.
 constexpr std::size_t summarize_rows = 100'000;
 constexpr int cleanup_sessions_max = 1'000;
@@ -34,13 +37,16 @@ constexpr int unconnected_looks_max = 2, looks_of_a_new_connection = 3;
 ///
 /// A completed sweep has seen every command that was visible in the snapshot taken before its scan. The next one reads
 /// only transactions that this snapshot did not show (xid >= xmax, or open in it), and looks again at the sessions that
-/// were left pending. So a long transaction elsewhere costs nothing, and neither does a session that waits for days.
+/// were left pending. So a long transaction elsewhere costs nothing, and neither does a session that waits for days:
+/// the mark for nodes that start later passes it when it is kept in sweep_leftovers, where they look as well.
 struct sweep_memory {
   struct pending_entry {
     std::int64_t oldest_xid = 0;  ///< no pending command of the session is of an older transaction
     std::int64_t last_seq = 0;    ///< its last command when it was looked at
     std::int64_t newer_xid = 0;   ///< commands above last_seq are of this transaction or a later one
     std::int64_t pending = 0;     ///< commands, when it was looked at
+    /// It is in sweep_leftovers, or has been done since. A command that comes later makes it unknown again.
+    bool is_kept = false;
   };
   bool has_scanned = false;
   std::int64_t from_xid = 0;
@@ -49,6 +55,8 @@ struct sweep_memory {
   std::deque<std::string> rotation;         ///< the sessions of `pending`, the one looked at longest ago first
   std::int64_t unremembered_xid = nothing;  ///< the oldest of what `pending` had no room for
   std::int64_t pending_commands = 0;        ///< of all sessions in `pending`
+  std::int64_t last_due_xid = 0;            ///< where a sweep began when the mark was last due to move
+  std::string checked_to;                   ///< up to where sweep_leftovers was looked through for what is done
 
   static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
 };
@@ -58,8 +66,9 @@ class node_store final : public engine::node_store {
   explicit node_store(store_config config)
       : turn_idle_ms_(internal::idle_timeout(config).count()),
         link_(std::move(config),
-              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "stuck_turn_end", "sweep_snapshot", "sweep_open",
-               "sweep_probe", "sweep_mark", "sweep_summarize", "cleanup_chunk", "admission_put", "admission_judge"},
+              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "stuck_turn_end", "sweep_snapshot",
+               "sweep_open", "sweep_leftovers", "sweep_probe", "sweep_settle", "sweep_summarize", "cleanup_chunk",
+               "admission_put", "admission_judge"},
               // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
               "SET enable_bitmapscan = on; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
 
@@ -117,9 +126,7 @@ class node_store final : public engine::node_store {
         !judged && engine::is_transient(judged.error().code))
       return tl::make_unexpected(judged.error());
     if (!*swept) return {};
-    // Asynchronous: an older mark costs a longer first sweep and nothing else.
-    auto marked = link_.exec("SET LOCAL synchronous_commit = off;" + call("sweep_mark").number(mark()).str());
-    if (!marked) return tl::make_unexpected(marked.error());
+    if (auto settled = settle(); !settled) return settled;
     return summarize();
   }
 
@@ -181,6 +188,7 @@ class node_store final : public engine::node_store {
     std::string session;
     std::int64_t oldest_xid = 0;
     bool is_known = false;  ///< taken out of the rotation: goes back, or is forgotten
+    bool is_kept = false;   ///< comes from sweep_leftovers
   };
   using found_function = std::function<bool(std::span<const pending_session>)>;
 
@@ -225,7 +233,8 @@ class node_store final : public engine::node_store {
     if (!snapshot) return tl::make_unexpected(snapshot.error());
     const auto seen = (*snapshot)[0];
     seen_xmin_ = internal::number(seen[0]);
-    const auto seen_xmax = internal::number(seen[1]), watermark = internal::number(seen[3]);
+    const auto seen_xmax = internal::number(seen[1]), mark = internal::number(seen[3]);
+    is_mark_due_ = internal::text(seen[4]) == "t";
     // What ended the connection may have been a crash of the server, which gives the numbers of transactions that left
     // nothing on the disk to others: below the snapshot that is remembered. The mark comes from the disk itself.
     if (std::exchange(swept_generation_, link_.generation()) != link_.generation()) memory_ = {};
@@ -245,10 +254,16 @@ class node_store final : public engine::node_store {
       if (!goes_on || !*goes_on) return goes_on;
     }
 
-    // 2. What was written since.
+    // 2. For a node that starts: what others have left over. After the mark was read, so that nothing falls between.
+    if (!memory_.has_scanned) {
+      auto goes_on = look_at_leftovers(kinds, found);
+      if (!goes_on || !*goes_on) return goes_on;
+    }
+
+    // 3. What was written since.
     looked_at_.clear();
     const auto unremembered = std::exchange(memory_.unremembered_xid, sweep_memory::nothing);
-    const auto from = std::min(memory_.has_scanned ? memory_.from_xid : watermark, unremembered);
+    const auto from = std::min(memory_.has_scanned ? memory_.from_xid : mark, unremembered);
     auto goes_on = scan(from, kinds, found);
     if (!goes_on || !*goes_on) {
       memory_.unremembered_xid = std::min(memory_.unremembered_xid, unremembered);
@@ -260,6 +275,21 @@ class node_store final : public engine::node_store {
     // The port promises one call.
     if (!was_found_called_) found({});
     return true;
+  }
+
+  result<bool> look_at_leftovers(const std::vector<std::string>& kinds, const found_function& found) {
+    std::string after;
+    for (;;) {
+      auto rows =
+          link_.exec(call("sweep_leftovers").text(after).number(static_cast<std::int64_t>(leftovers_page)).str());
+      if (!rows) return tl::make_unexpected(rows.error());
+      if (rows->empty()) return true;
+      std::vector<candidate> kept;
+      for (const auto& row : *rows) kept.push_back({internal::string(row[0]), 0, false, true});
+      after = kept.back().session;
+      auto goes_on = look(kept, kinds, found);
+      if (!goes_on || !*goes_on) return goes_on;
+    }
   }
 
   result<bool> scan(std::int64_t from, const std::vector<std::string>& kinds, const found_function& found) {
@@ -352,17 +382,21 @@ class node_store final : public engine::node_store {
     }
     if (entry != memory_.pending.end()) {
       auto& e = entry->second;
-      if (!c.is_known)
+      if (!c.is_known) {
         e.oldest_xid = std::min(e.oldest_xid, c.oldest_xid);
-      else if (processed >= e.last_seq)
+        e.is_kept = e.is_kept && c.is_kept;  // all of it may have been done, and forgotten, before this command came
+      } else if (processed >= e.last_seq) {
         e.oldest_xid = e.newer_xid;  // all that was known is done
+        e.is_kept = false;
+      }
       if (c.is_known) {
         e.last_seq = last;
         e.newer_xid = seen_xmin_;
         memory_.rotation.push_back(c.session);
       }
     } else if (memory_.pending.size() < leftover_sessions_max) {
-      memory_.pending.emplace(c.session, sweep_memory::pending_entry{c.oldest_xid, last, seen_xmin_, pending});
+      memory_.pending.emplace(c.session,
+                              sweep_memory::pending_entry{c.oldest_xid, last, seen_xmin_, pending, c.is_kept});
       memory_.pending_commands += pending;
       memory_.rotation.push_back(c.session);
     } else {
@@ -371,11 +405,40 @@ class node_store final : public engine::node_store {
     }
   }
 
-  /// Every command of an older transaction is processed.
-  std::int64_t mark() const {
-    auto oldest = std::min(seen_xmin_, memory_.unremembered_xid);
-    for (const auto& [session, entry] : memory_.pending) oldest = std::min(oldest, entry.oldest_xid);
-    return oldest;
+  /// Moves the mark: every command of an older transaction is processed, or its session is kept as left over. Kept is
+  /// what was pending already when the mark was due the last time, so that what is merely under way is not written
+  /// down.
+  result<void> settle() {
+    if (!is_mark_due_) return {};
+    std::vector<std::pair<const std::string, sweep_memory::pending_entry>*> stuck;
+    for (auto& p : memory_.pending)
+      if (!p.second.is_kept && p.second.oldest_xid < memory_.last_due_xid) stuck.push_back(&p);
+    memory_.last_due_xid = seen_xmin_;
+    if (stuck.size() > leftovers_kept_max) {
+      const auto end = stuck.begin() + leftovers_kept_max;
+      std::nth_element(stuck.begin(), end, stuck.end(),
+                       [](const auto* a, const auto* b) { return a->second.oldest_xid < b->second.oldest_xid; });
+      stuck.erase(end, stuck.end());
+    }
+    for (auto* p : stuck) p->second.is_kept = true;
+    auto mark = std::min(seen_xmin_, memory_.unremembered_xid);
+    for (const auto& [session, entry] : memory_.pending)
+      if (!entry.is_kept) mark = std::min(mark, entry.oldest_xid);
+    // Asynchronous: an older mark costs a longer first sweep and nothing else.
+    auto settled = link_.exec("SET LOCAL synchronous_commit = off;" +
+                              call("sweep_settle")
+                                  .number(mark)
+                                  .array(stuck, [](const auto* p) -> const std::string& { return p->first; })
+                                  .text(memory_.checked_to)
+                                  .str());
+    // Another node may have been first.
+    const bool is_done = settled && !(*settled)[0][0].is_null();
+    if (is_done)
+      memory_.checked_to = internal::string((*settled)[0][0]);
+    else
+      for (auto* p : stuck) p->second.is_kept = false;
+    if (!settled) return tl::make_unexpected(settled.error());
+    return {};
   }
 
   const std::int64_t turn_idle_ms_;
@@ -390,6 +453,7 @@ class node_store final : public engine::node_store {
   std::unordered_map<std::string, bool> looked_at_;  ///< by the scan of this sweep; whether anything was pending
   load_count load_;
   std::int64_t seen_xmin_ = 0;  ///< of the snapshot taken before the sweep's scan
+  bool is_mark_due_ = false;
   bool was_found_called_ = false;
   std::size_t rows_scanned_ = 0;  ///< since the index was last summed up
   std::string cleanup_after_;

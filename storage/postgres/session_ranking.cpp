@@ -7,7 +7,7 @@ namespace rowcall::storage::postgres {
 namespace {
 
 /// Commands that a ranking reads at most.
-constexpr std::int64_t ranked_commands_max = 20'000;
+constexpr std::int64_t ranked_commands_max = 10'000;
 
 class postgres_session_ranking final : public session_ranking {
  public:

@@ -144,4 +144,25 @@ TEST_P(admin_conformance, status_counts_what_waits) {
   EXPECT_EQ(must(admin_->status()).unserved_commands, 6);
 }
 
+TEST_P(admin_conformance, status_counts_what_the_sweeps_leave_over_and_what_comes_after) {
+  const auto node = backend_->nodes();
+  must(node->join("n1", {"echo"}));
+  const auto store = turns("n1");
+  submit(id("chat-nobody"), 3);  // serves it
+  submit(id("echo-a"), 2);
+  for (int i = 0; i < 3; ++i) {
+    must(node->sweep({"echo"}, [](auto) { return true; }));
+    EXPECT_EQ(must(admin_->status()).pending_commands, 5);
+  }
+  serve(*store, id("echo-a"));
+  submit(id("echo-a"), 1, 3);
+  submit(id("chat-nobody"), 1, 4);
+  must(node->sweep({"echo"}, [](auto) { return true; }));
+  const auto s = must(admin_->status());
+  EXPECT_EQ(s.pending_commands, 5);
+  EXPECT_EQ(s.pending_sessions, 2);
+  EXPECT_EQ(s.unserved_commands, 4);
+  EXPECT_TRUE(s.pending_is_exact);
+}
+
 }  // namespace rowcall::conformance

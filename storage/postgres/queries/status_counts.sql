@@ -1,17 +1,7 @@
-WITH mark AS (
-    SELECT CASE WHEN w.xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN w.xid ELSE 0 END AS xid
-    FROM rowcall.sweep_watermark w
-), recent AS MATERIALIZED (
-    SELECT c.session_id, c.seq, c.created_at FROM rowcall.command_log c
-    WHERE c.xid >= (SELECT mark.xid FROM mark) LIMIT $1::bigint + 1
-), cursors AS MATERIALIZED (
-    SELECT d.session_id,
-           coalesce((SELECT u.command_seq FROM rowcall.update_log u WHERE u.session_id = d.session_id
-                     ORDER BY u.seq DESC LIMIT 1), 0) AS command_seq
-    FROM (SELECT DISTINCT r.session_id FROM recent r) d
+WITH found AS MATERIALIZED (
+    SELECT p.session_id, p.pending, p.since, p.is_all FROM rowcall.pending_sessions($1::bigint) p
 ), pending AS MATERIALIZED (
-    SELECT r.session_id, r.created_at, split_part(r.session_id, '-', 1) AS kind
-    FROM recent r JOIN cursors c ON c.session_id = r.session_id WHERE r.seq > c.command_seq
+    SELECT f.pending, f.since, split_part(f.session_id, '-', 1) AS kind FROM found f WHERE f.pending > 0
 ), served AS (
     SELECT DISTINCT unnest(n.kinds) AS kind FROM rowcall.nodes n
     WHERE n.stopped_at IS NULL AND n.heartbeat_at > clock_timestamp() - interval '5 s'
@@ -22,12 +12,13 @@ SELECT CASE WHEN known.count > $1::bigint
             THEN greatest(known.count, (SELECT c.reltuples::bigint FROM pg_catalog.pg_class c
                                         WHERE c.oid = 'rowcall.sessions'::regclass))
             ELSE known.count END AS sessions,
-       (SELECT count(*) FROM pending) AS pending_commands,
-       (SELECT count(DISTINCT p.session_id) FROM pending p) AS pending_sessions,
+       (SELECT coalesce(sum(p.pending), 0)::bigint FROM pending p) AS pending_commands,
+       (SELECT count(*) FROM pending) AS pending_sessions,
        (SELECT count(*) FROM rowcall.retries) AS retrying,
        (SELECT count(*) FROM rowcall.dead_letters d WHERE d.resolution IS NULL) AS dead,
-       (SELECT count(*) FROM pending p WHERE NOT EXISTS (SELECT FROM served s WHERE s.kind = p.kind)) AS unserved,
-       (SELECT coalesce((date_part('epoch', clock_timestamp() - min(p.created_at)) * 1000)::bigint, 0) FROM pending p) AS oldest_ms,
-       (SELECT count(*) FROM recent) <= $1::bigint AS is_exact,
+       (SELECT coalesce(sum(p.pending), 0)::bigint FROM pending p
+        WHERE NOT EXISTS (SELECT FROM served s WHERE s.kind = p.kind)) AS unserved,
+       (SELECT coalesce((date_part('epoch', clock_timestamp() - min(p.since)) * 1000)::bigint, 0) FROM pending p) AS oldest_ms,
+       (SELECT coalesce(bool_and(f.is_all), true) FROM found f) AS is_exact,
        coalesce((SELECT max(m.version) FROM rowcall.migrations m), 0) AS schema_version
 FROM known

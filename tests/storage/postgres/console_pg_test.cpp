@@ -65,7 +65,7 @@ class console_cost_test : public postgres_test {
     xid_ = std::stoll(xid);
   }
 
-  void mark(std::int64_t xid) { sql_.query("UPDATE rowcall.sweep_watermark SET xid = " + std::to_string(xid)); }
+  void mark(std::int64_t xid) { sql_.query("UPDATE rowcall.sweep_watermark SET settled_xid = " + std::to_string(xid)); }
 
   /// Pages that a query touches, under the settings of the store's connections.
   std::int64_t pages(const std::string& name, const std::string& arguments) {
@@ -102,7 +102,7 @@ TEST_F(console_cost_test, what_the_console_asks_reads_the_same_little_of_ten_mil
   std::cout << "  the logs: " << 2 * rows_of_each_log << " rows, " << total << " pages\n";
   ASSERT_GT(total, 80'000);
 
-  // All is processed; then the sweep's mark stands at the beginning, as behind a session that has been stuck for ever.
+  // All is processed; then the sweep's mark stands at the beginning, as behind a transaction that stays open.
   for (const auto watermark : {xid_ - 50, std::int64_t{-1'000'000}}) {
     mark(watermark);
     EXPECT_LE(pages("console_counts", "10000"), 45'000) << "10,000 rows, an index descent for each session";

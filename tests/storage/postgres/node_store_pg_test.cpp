@@ -84,32 +84,143 @@ TEST_F(sweep_test, ended_early_it_loses_nothing) {
   EXPECT_EQ(sweep(*store).size(), 3000u);
 }
 
-TEST_F(sweep_test, a_new_node_starts_from_the_mark_and_the_mark_never_passes_a_pending_command) {
-  auto store = make_node_store(config());
-  submit("echo-a");
-  submit("echo-b");
-  process("echo-b");
-  // Transactions of other databases on this server, other tests', hold the mark back for as long as they are open.
-  auto mark_comes_to = [&](const std::string& condition) {
+class mark_test : public sweep_test {
+ protected:
+  void make_due() { sql_.query("UPDATE rowcall.sweep_watermark SET moved_at = moved_at - interval '1 minute'"); }
+  /// No command below the mark is pending, unless its session is kept.
+  void expect_nothing_hidden() {
+    EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.commands p JOIN rowcall.command_log c USING (session_id, seq)"
+                         " WHERE p.status <> 'processed' AND c.xid < (SELECT settled_xid FROM rowcall.sweep_watermark)"
+                         " AND session_id NOT IN (SELECT session_id FROM rowcall.sweep_leftovers)"),
+              "0");
+  }
+  /// Transactions of other databases on this server, other tests', hold the mark back for as long as they are open.
+  bool mark_comes_to(node_store& store, const std::string& condition) {
     return support::eventually(std::chrono::seconds{20}, [&] {
-      sql_.query("UPDATE rowcall.sweep_watermark SET moved_at = moved_at - interval '1 minute'");
-      sweep(*store);
-      EXPECT_EQ(sql_.value("SELECT xid > (SELECT min(xid) FROM rowcall.commands JOIN rowcall.command_log USING (session_id, seq) "
-                           "WHERE status = 'pending') FROM rowcall.sweep_watermark") == "t", false);
+      make_due();
+      sweep(store);
+      expect_nothing_hidden();
       return sql_.value("SELECT " + condition + " FROM rowcall.sweep_watermark") == "t";
     });
-  };
-  EXPECT_TRUE(mark_comes_to("xid = (SELECT xid FROM rowcall.command_log WHERE session_id = 'echo-a')"));
-  EXPECT_EQ(sweep(*make_node_store(config())), (names{"echo-a"}));
+  }
+  std::string leftovers() {
+    return sql_.value("SELECT coalesce(string_agg(session_id, ' '), '') FROM rowcall.sweep_leftovers");
+  }
+  static constexpr auto above_all = "settled_xid > (SELECT max(xid) FROM rowcall.command_log)";
+};
+
+TEST_F(mark_test, it_moves_as_far_as_all_is_processed) {
+  auto store = make_node_store(config());
+  submit("echo-a");
   process("echo-a");
-  EXPECT_TRUE(mark_comes_to("xid > (SELECT max(xid) FROM rowcall.command_log)"));
+  submit("echo-b");
+  make_due();
+  sweep(*store);
+  expect_nothing_hidden();
+  EXPECT_EQ(leftovers(), "") << "what is merely under way is not written down";
+  EXPECT_EQ(sweep(*make_node_store(config())), (names{"echo-b"}));
+  process("echo-b");
+  EXPECT_TRUE(mark_comes_to(*store, above_all));
+  EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(sweep_test, a_mark_from_another_cluster_is_not_believed) {
-  sql_.query("UPDATE rowcall.sweep_watermark SET xid = 1000000000000");
+TEST_F(mark_test, it_passes_what_waits_for_long_and_a_new_node_finds_that_all_the_same) {
+  auto store = make_node_store(config());
+  submit("echo-a");
+  submit("chat-nobody");  // serves it
+  submit("echo-held");
+  sql_.query(
+      "INSERT INTO rowcall.retries (session_id, command_seq, next_at, attempts) VALUES ('echo-held', 1, now() + "
+      "interval '1 hour', 1)");
+  EXPECT_TRUE(mark_comes_to(*store, above_all));
+  EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.sweep_leftovers"), "3");
+  EXPECT_EQ(sql_.value("SELECT sum(recent) FROM rowcall.pending_sessions(1000)"), "0")
+      << "which reads nothing of the history";
+  EXPECT_EQ(sql_.value("SELECT sum(pending) FROM rowcall.pending_sessions(1000)"), "3");
+
+  auto other = make_node_store(config());
+  EXPECT_EQ(sweep(*other), (names{"echo-a"}));
+  sql_.query("DELETE FROM rowcall.retries");
+  EXPECT_EQ(sweep(*other), (names{"echo-a", "echo-held"}));
+  process("echo-a");
+  process("chat-nobody");
+  EXPECT_TRUE(mark_comes_to(*other, "(SELECT count(*) = 1 FROM rowcall.sweep_leftovers)"))
+      << "what is done is forgotten";
+  EXPECT_EQ(leftovers(), "echo-held");
+  EXPECT_EQ(sweep(*store), (names{"echo-held"}));
+  process("echo-held");
+  EXPECT_TRUE(mark_comes_to(*store, "NOT EXISTS (SELECT FROM rowcall.sweep_leftovers)"));
+}
+
+TEST_F(mark_test, it_does_not_pass_a_command_of_a_session_that_another_node_has_just_forgotten) {
+  // More sessions than one sweep looks at again: it has not seen that echo-z was done when its next command comes.
+  sql_.query(
+      "INSERT INTO rowcall.commands (session_id, type, data) SELECT 'echo-' || n, 'say', '{}' FROM generate_series(1, "
+      "20000) n");
+  submit("echo-z");
+  sql_.query("INSERT INTO rowcall.sweep_leftovers (session_id) SELECT session_id FROM rowcall.sessions");
+  auto store = make_node_store(config());
+  EXPECT_EQ(sweep(*store).size(), 20'001u);
+  process("echo-z");
+  make_due();
+  EXPECT_EQ(sql_.value("SELECT rowcall.sweep_settle(0, '{}', 'echo-y')"), "");
+  EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.sweep_leftovers"), "20000");
+  submit("echo-z");
+  make_due();
+  EXPECT_TRUE(sweep(*store).contains("echo-z"));
+  EXPECT_TRUE(sweep(*make_node_store(config())).contains("echo-z"));
+  EXPECT_TRUE(mark_comes_to(*store, above_all));
+  EXPECT_TRUE(sweep(*make_node_store(config())).contains("echo-z"));
+}
+
+TEST_F(mark_test, it_moves_once_in_a_while_whoever_sweeps) {
+  make_due();
+  EXPECT_EQ(sql_.value("SELECT rowcall.sweep_settle(7, '{}', '')"), "");
+  EXPECT_EQ(sql_.value("SELECT rowcall.sweep_settle(8, '{echo-a}', '') IS NULL"), "t");
+  make_due();
+  EXPECT_EQ(sql_.value("SELECT rowcall.sweep_settle(5, '{}', '')"), "");
+  EXPECT_EQ(sql_.value("SELECT settled_xid FROM rowcall.sweep_watermark"), "7") << "never back";
+  EXPECT_EQ(leftovers(), "");
+}
+
+TEST_F(mark_test, one_from_another_cluster_is_not_believed) {
+  sql_.query("UPDATE rowcall.sweep_watermark SET settled_xid = 1000000000000");
   submit("echo-a");
   EXPECT_EQ(sweep(*make_node_store(config())), (names{"echo-a"}));
-  EXPECT_EQ(sql_.value("SELECT xid < 1000000000000 FROM rowcall.sweep_watermark"), "t");
+  EXPECT_EQ(sql_.value("SELECT settled_xid < 1000000000000 FROM rowcall.sweep_watermark"), "t");
+}
+
+class pending_sessions_test : public sweep_test {
+ protected:
+  std::string pending(int rows_max) {
+    return sql_.value(
+        "SELECT string_agg(session_id || ' ' || recent || ' ' || pending || ' ' || (since IS NOT NULL), ', ' ORDER BY "
+        "session_id)"
+        " || CASE WHEN bool_and(is_all) THEN '' ELSE ' ...' END FROM rowcall.pending_sessions(" +
+        std::to_string(rows_max) + ")");
+  }
+};
+
+TEST_F(pending_sessions_test, a_session_counts_with_all_that_it_has_pending_wherever_that_lies) {
+  for (int i = 0; i < 3; ++i) submit("echo-old");
+  sql_.query(
+      "UPDATE rowcall.sweep_watermark SET settled_xid = (SELECT max(xid) + 1 FROM rowcall.command_log);"
+      "INSERT INTO rowcall.sweep_leftovers (session_id) VALUES ('echo-old')");
+  submit("echo-done");
+  process("echo-done");
+  submit("echo-new");
+  submit("echo-new");
+  submit("echo-old");
+  EXPECT_EQ(pending(10), "echo-done 1 0 false, echo-new 2 2 true, echo-old 1 4 true");
+}
+
+TEST_F(pending_sessions_test, what_lies_beyond_the_rows_that_are_read_counts_for_the_sessions_that_are_among_them) {
+  submit("echo-done");
+  process("echo-done");
+  for (int i = 0; i < 20; ++i) submit("echo-a");
+  submit("echo-z");
+  EXPECT_EQ(pending(10), "echo-a 10 20 true, echo-done 1 0 false ...");
+  EXPECT_EQ(pending(22), "echo-a 20 20 true, echo-done 1 0 false, echo-z 1 1 true");
 }
 
 TEST_F(sweep_test, a_node_that_dies_is_noticed_at_once_and_one_that_lives_is_not_suspected) {

@@ -114,6 +114,19 @@ TEST_P(plans_test, a_sweep_reads_what_was_written_since_the_last_one_whoever_has
   sql_.query("ROLLBACK");
 }
 
+TEST_P(plans_test, what_is_pending_is_counted_without_reading_the_logs) {
+  sql_.query("VACUUM rowcall.command_log");
+  sql_.query(
+      "UPDATE rowcall.sweep_watermark SET settled_xid = (SELECT coalesce(max(xid), 0) + 1 FROM rowcall.command_log)");
+  sql_.query(
+      "INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('echo-late', 1, 'say', '{}'), "
+      "('echo-late', 2, 'say', '{}');"
+      "INSERT INTO rowcall.sweep_leftovers (session_id) SELECT 'echo-' || n FROM generate_series(1, 10) n");
+  const auto read = reads_of("SELECT * FROM rowcall.pending_sessions(1000)");
+  EXPECT_EQ(read.scans, 0);
+  EXPECT_LE(read.rows, 4'000) << "of 20,000: the pages of one range of the index, and a few rows for each session";
+}
+
 TEST_P(plans_test, the_updates_of_a_command_are_found_without_reading_the_log) {
   sql_.query("INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) SELECT 'echo-long', n, (n + 1) / 2, 'said', '{}' FROM generate_series(1, 20000) n");
   const auto read = reads_of("SELECT * FROM rowcall.updates_of('echo-long', 3000)");
