@@ -10,11 +10,12 @@
 namespace rowcall::simulation {
 namespace {
 
-constexpr std::uint64_t seeds_max = 400;
+/// Tried until a broken line is found (a rare one is shown by one seed in some hundreds), and to see that a second line is not missed.
+constexpr std::uint64_t seeds_max = 6'000, seeds_of_second_lines = 400;
 
 /// The first seed that finds it, in words.
-std::optional<std::string> find(const std::set<std::string_view>& lines) {
-  for (std::uint64_t seed = 1; seed <= seeds_max; ++seed) {
+std::optional<std::string> find(const std::set<std::string_view>& lines, std::uint64_t last = seeds_max) {
+  for (std::uint64_t seed = 1; seed <= last; ++seed) {
     options o{seed};
     o.broken = lines;
     if (const auto r = simulate_watched(o); !r.violations.empty())
@@ -55,7 +56,7 @@ TEST_P(second, line_is_missed_when_the_first_is_broken) {
   ASSERT_TRUE(found) << "not in " << seeds_max << " seeds";
   std::cout << text_of(all) << ": " << *found << '\n';
 }
-TEST_P(second, line_is_not_missed_otherwise) { EXPECT_EQ(find({GetParam().name}), std::nullopt); }
+TEST_P(second, line_is_not_missed_otherwise) { EXPECT_EQ(find({GetParam().name}, seeds_of_second_lines), std::nullopt); }
 INSTANTIATE_TEST_SUITE_P(simulation, second,
                          testing::Values(second_line{"cursor_not_compared", {"image_not_loaded", "seqs_not_compared"}},
                                          second_line{"forget_after_abort", {"image_not_loaded", "nothing_compared"}},
