@@ -691,10 +691,12 @@ class Chat {
   }
   #drawFinder() {
     const wanted = $("finder-name").value.trim();
+    const sought = wanted.toLowerCase();
     const rooms = new Map(this.#known.map((c) => [c.chat_id, { id: c.chat_id, name: c.name, members: c.members }]));
     for (const room of this.#model.rooms.values()) rooms.set(room.id, { id: room.id, name: room.title, members: room.members.length, isOurs: true });
-    const fits = [...rooms.values()].filter((r) => r.name.toLowerCase().includes(wanted.toLowerCase()));
-    fits.sort((a, b) => b.members - a.members || (a.name < b.name ? -1 : 1));
+    const fits = [...rooms.values()].filter((r) => r.name.toLowerCase().includes(sought));
+    const begins = (r) => r.name.toLowerCase().startsWith(sought);
+    fits.sort((a, b) => begins(b) - begins(a) || b.members - a.members || (a.name < b.name ? -1 : 1));
     const choose = (action) => () => {
       $("finder").close();
       action();
