@@ -1,7 +1,7 @@
 // The composition: client, store, outbox and replica below, the model in the middle, the page on top.
 
 import { Outbox, Replica, Rowcall, openStore } from "../rowcall.js";
-import { $, element } from "../shared/element.js";
+import { $, element, isPressed } from "../shared/element.js";
 import { Identity } from "./identity.js";
 import { VirtualList } from "./list.js";
 import { Model, TEXT_CHARACTERS_MAX, kinds, roomOf } from "./model.js";
@@ -265,6 +265,7 @@ class Chat {
   }
 
   #drawRooms() {
+    if (isPressed()) return this.#draw("rooms"); // with the next frame
     const model = this.#model;
     if (this.#wanted && model.room(this.#wanted)) {
       const wanted = this.#wanted;
