@@ -54,7 +54,7 @@ if (!Object.hasOwn(actions, action ?? '') || rest.length !== actions[action][1])
   process.exit(2);
 }
 if (!process.env.ROWCALL_DATABASE_URL) {
-  console.error('ROWCALL_DATABASE_URL is not set (after ./run --stay:  set -a; . .run/env; set +a)');
+  console.error('ROWCALL_DATABASE_URL is not set (after ./run up:  set -a; . .run/env; set +a)');
   process.exit(2);
 }
 const client = new Client({

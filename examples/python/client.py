@@ -64,7 +64,7 @@ def main():
     action.add_argument("--count", type=int, default=0, metavar="N", help="stop after N updates (0: never)")
     arguments = parser.parse_args()
     if "ROWCALL_DATABASE_URL" not in os.environ:
-        parser.error("ROWCALL_DATABASE_URL is not set (after ./run --stay:  set -a; . .run/env; set +a)")
+        parser.error("ROWCALL_DATABASE_URL is not set (after ./run up:  set -a; . .run/env; set +a)")
     client = Client(
         os.environ["ROWCALL_DATABASE_URL"],
         os.environ.get("ROWCALL_NATS_URL", "nats://127.0.0.1:4222"),

@@ -227,6 +227,23 @@ test("unread messages are counted, marked where they begin, and read in all tabs
   await second.waitForFunction(() => !document.querySelector("[data-room=chat-b] .badge"));
 });
 
+test("a click on a room counts, though news for it came while the button was down", async () => {
+  await start();
+  room("chat-a", "Alpha", ["bob", "ann"], 3);
+  room("chat-b", "Beta", ["bob", "ann"], 3);
+  const { page } = await visitor("ann");
+  await page.click("[data-room=chat-a]");
+  await page.waitForSelector("#room-title:text('Alpha')");
+  await page.hover("[data-room=chat-b] .title");
+  await page.mouse.down();
+  gateway.post("bob", "chat-b", "news");
+  gateway.post("bob", "chat-a", "news here as well");
+  await page.waitForSelector("#messages .text:text('news here as well')");
+  await page.mouse.up();
+  await page.waitForSelector("#room-title:text('Beta')");
+  await page.waitForSelector("[data-room=chat-b]:has-text('bob: news')");
+});
+
 test("a page that slept for an hour finds everything, also what retention has removed meanwhile", async () => {
   await start();
   room("chat-a", "Alpha", ["bob", "ann"], 3);

@@ -1,7 +1,7 @@
 // The composition: client, store, outbox and replica below, the model in the middle, the page on top.
 
 import { Outbox, Replica, Rowcall, openStore } from "../rowcall.js";
-import { $, element } from "../shared/element.js";
+import { $, element, isPressed } from "../shared/element.js";
 import { Identity } from "./identity.js";
 import { VirtualList } from "./list.js";
 import { Model, TEXT_CHARACTERS_MAX, kinds, roomOf } from "./model.js";
@@ -265,6 +265,7 @@ class Chat {
   }
 
   #drawRooms() {
+    if (isPressed()) return this.#draw("rooms"); // with the next frame
     const model = this.#model;
     if (this.#wanted && model.room(this.#wanted)) {
       const wanted = this.#wanted;
@@ -691,10 +692,12 @@ class Chat {
   }
   #drawFinder() {
     const wanted = $("finder-name").value.trim();
+    const sought = wanted.toLowerCase();
     const rooms = new Map(this.#known.map((c) => [c.chat_id, { id: c.chat_id, name: c.name, members: c.members }]));
     for (const room of this.#model.rooms.values()) rooms.set(room.id, { id: room.id, name: room.title, members: room.members.length, isOurs: true });
-    const fits = [...rooms.values()].filter((r) => r.name.toLowerCase().includes(wanted.toLowerCase()));
-    fits.sort((a, b) => b.members - a.members || (a.name < b.name ? -1 : 1));
+    const fits = [...rooms.values()].filter((r) => r.name.toLowerCase().includes(sought));
+    const begins = (r) => r.name.toLowerCase().startsWith(sought);
+    fits.sort((a, b) => begins(b) - begins(a) || b.members - a.members || (a.name < b.name ? -1 : 1));
     const choose = (action) => () => {
       $("finder").close();
       action();

@@ -115,8 +115,7 @@ export function pendingRow(entry, before, { me, room, onRetry, onDiscard }) {
         "p.refused",
         {},
         `Not sent: ${entry.reason} `,
-        element("button", { onclick: () => onRetry(entry) }, "Try again"),
-        element("button", { onclick: () => onDiscard(entry) }, "Discard"),
+        element("span.row", {}, element("button", { onclick: () => onRetry(entry) }, "Try again"), element("button", { onclick: () => onDiscard(entry) }, "Discard")),
       ),
     );
   }

@@ -1,5 +1,5 @@
 // The overview: numbers, plots, the hottest and the stuck sessions, nodes.
-import { $, element } from "../shared/element.js";
+import { $, element, isPressed } from "../shared/element.js";
 import { count, duration, fill, rate, sessionLink } from "./dom.js";
 import { Plot } from "./plot.js";
 
@@ -80,6 +80,7 @@ export class Overview {
   async #rank(order) {
     const ranks = await this.#api.get("sessions", { order, limit: 20 });
     const isHot = order === "hottest";
+    if (isPressed()) return; // the next look is soon
     fill($(order), [
       { title: "Session", of: (s) => sessionLink(s.session) },
       ...(isHot ? [{ title: "Commands", kind: "number", of: (s) => count(s.recent_commands) }] : []),
