@@ -5,7 +5,7 @@
 namespace rowcall::tools::loadgen {
 
 namespace {
-constexpr double rate_min = 1, rate_max = 1e7;
+constexpr double searched_rate_min = 1, searched_rate_max = 1e7;
 }
 
 void rate_search::tell(bool held) {
@@ -22,7 +22,7 @@ void rate_search::tell(bool held) {
   } else {
     next_.reset();
   }
-  if (next_ && (*next_ < rate_min || *next_ > rate_max)) next_.reset();
+  if (next_ && (*next_ < searched_rate_min || *next_ > searched_rate_max)) next_.reset();
 }
 
 search_step judge(double rate, const report& r, const search_bound& bound) {

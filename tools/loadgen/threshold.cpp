@@ -10,7 +10,7 @@ namespace rowcall::tools::loadgen {
 namespace {
 
 constexpr std::array<std::string_view, 8> latencies{"p50", "p90", "p99", "p999", "p9999", "max", "mean", "min"};
-constexpr std::array<std::string_view, 10> counts{"throughput", "submitted", "acknowledged", "followed", "lost",
+constexpr std::array<std::string_view, 10> numbers{"throughput", "submitted", "acknowledged", "followed", "lost",
                                                   "duplicated", "reordered", "gaps", "errors", "rejected"};
 
 std::string without_spaces(std::string_view text) {
@@ -29,7 +29,7 @@ bool threshold::is_latency(std::string_view metric) {
 }
 
 bool threshold::is_known(std::string_view metric) {
-  return is_latency(metric) || std::find(counts.begin(), counts.end(), metric) != counts.end();
+  return is_latency(metric) || std::find(numbers.begin(), numbers.end(), metric) != numbers.end();
 }
 
 engine::result<threshold> threshold::parse(std::string_view given) {
@@ -55,7 +55,7 @@ engine::result<threshold> threshold::parse(std::string_view given) {
   if (!is_known(t.metric_)) {
     std::string names;
     for (const auto n : latencies) names += std::string(n) + ' ';
-    for (const auto n : counts) names += std::string(n) + ' ';
+    for (const auto n : numbers) names += std::string(n) + ' ';
     return bad("unknown metric; known are " + names + "and ack_…, read_… and send_lag_… of the latencies");
   }
   const std::string_view rest = std::string_view(text).substr(op + op_bytes);
