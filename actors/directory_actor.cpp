@@ -12,7 +12,6 @@ namespace {
 using self_pointer = directory_actor::stateful_pointer<directory_state>;
 using wake_result = engine::directory::wake_result;
 
-constexpr std::size_t foreign_sessions_max = 100'000;
 constexpr std::size_t released_before_trim = 10'000;
 /// After a wake that brought a wrong command: whoever sends such wakes makes sessions load their state anew, once in a
 /// while at most.
@@ -129,15 +128,7 @@ void on_finding(self_pointer self, const sweep_finding& finding) {
   const auto now = st.config.clock->now();
   for (const auto& p : finding.sessions) {
     if (!is_served(st, p.session)) continue;
-    if (!is_own(st, p.session)) {
-      // Nothing depends on the nodes agreeing: what its own node leaves lying is served here in the end.
-      if (st.foreign.size() >= foreign_sessions_max && !st.foreign.contains(p.session)) continue;
-      auto& seen = st.foreign[p.session];
-      seen.sweeps = seen.processed == p.processed ? seen.sweeps + 1 : 1;
-      seen.processed = p.processed;
-      if (seen.sweeps < st.config.foreign_sweeps_max) continue;
-      st.foreign.erase(p.session);
-    }
+    if (!is_own(st, p.session) && !st.foreign.is_left_lying(p.session, p.processed, finding.sweep)) continue;
     if (st.sessions->wake(p.session, p.last, now) == wake_result::made_ready) ++st.config.counters->lost_wakes_found;
   }
   proceed(self);

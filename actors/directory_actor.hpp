@@ -7,6 +7,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/internal/foreign_sessions.hpp"
 #include "actors/metrics.hpp"
 #include "actors/turn.hpp"
 #include "actors/turn_worker.hpp"
@@ -26,6 +27,7 @@ struct workers_ready {
 
 /// Sessions that the sweep found pending.
 struct sweep_finding {
+  std::uint64_t sweep = 0;  ///< its number
   std::vector<engine::pending_session> sessions;
 };
 using sweep_finding_ptr = std::shared_ptr<const sweep_finding>;
@@ -59,8 +61,6 @@ struct directory_actor_config {
   engine::bus* bus = nullptr;
   metrics* counters = nullptr;
   std::chrono::milliseconds tick_interval{1'000};  ///< of passivation; held sessions are looked at when they are due
-  /// A session that another node should serve is served here after this many sweeps found it without progress.
-  int foreign_sweeps_max = 5;
 };
 
 /// Knows the sessions, owns their actors, and hands out the turns.
@@ -85,11 +85,7 @@ struct directory_state {
   const engine::wake* hint = nullptr;  ///< while it is taken: a single wake, and the command that it brought
   engine::clock::time_point hints_off_until{};
   shard_preference_ptr preference;
-  struct sighting {
-    engine::command_seq processed;
-    int sweeps = 0;
-  };
-  std::map<engine::session_id, sighting> foreign;  ///< pending, another node's
+  internal::foreign_sessions foreign;
   bool is_draining = false;
   caf::typed_response_promise<bool> drained;
   engine::clock::time_point next_tick{};

@@ -8,9 +8,11 @@
 #include <caf/all.hpp>
 
 #include "actors/directory_actor.hpp"
+#include "actors/internal/decide_watch.hpp"
 #include "actors/internal/inline_executor.hpp"
 #include "actors/node_actor.hpp"
 #include "actors/turn_worker.hpp"
+#include "actors/upkeep_actor.hpp"
 
 namespace rowcall::actors {
 namespace {
@@ -47,6 +49,7 @@ engine::result<void> validate(const node_config& c) {
   if (c.sweep_interval < milliseconds{10}) return wrong("the sweep interval must be at least 10 ms");
   if (c.heartbeat_interval < milliseconds{10}) return wrong("the heartbeat interval must be at least 10 ms");
   if (c.dead_after < 2 * c.heartbeat_interval) return wrong("dead-after must be at least two heartbeat intervals");
+  if (c.decide_timeout < milliseconds{0}) return wrong("decide-timeout must be 0 (none) or more");
   if (c.admission.session_pending_max < 0 || c.admission.pending_max < 0)
     return wrong("the limits of pending commands must be 0 (none) or more");
   if (c.session.retry.attempts_max < 1) return wrong("the maximum of attempts must be at least 1");
@@ -69,13 +72,15 @@ struct engine_node::impl {
   node_config config;
   node_ports ports;
   metrics counters;
-  std::atomic<bool> is_joined = false;
+  std::atomic<bool> is_joined = false, is_stopping = false;
   std::shared_ptr<wake_inbox> inbox = std::make_shared<wake_inbox>();
 
   caf::actor_system_config system_config;
   std::unique_ptr<caf::actor_system> system;
   directory_actor directory;
   node_actor node_handle;
+  upkeep_actor upkeep_handle;
+  std::vector<std::shared_ptr<internal::decide_watch>> watches;
   std::vector<turn_worker_actor> workers;
   std::vector<std::unique_ptr<engine::subscription>> subscriptions;
   bool is_stopped = false;
@@ -120,7 +125,7 @@ struct engine_node::impl {
       w.modules = ports.modules;
       w.reconnect_wait = config.reconnect_wait;
       w.reconnect_wait_max = config.reconnect_wait_max;
-      w.decide_timeout = config.decide_timeout;
+      w.watch = watches.emplace_back(std::make_shared<internal::decide_watch>());
       w.bus = ports.bus;
       w.clock = ports.clock;
       w.counters = &counters;
@@ -131,25 +136,40 @@ struct engine_node::impl {
     }
     caf::anon_send(directory, workers_ready{workers});
 
+    upkeep_actor_config u;
+    u.kinds = ports.modules->kinds();
+    u.sweep_interval = config.sweep_interval;
+    u.reconnect_wait_max = config.reconnect_wait_max;
+    u.retention = config.retention;
+    u.retention_interval = config.retention_interval;
+    u.retention_chunk_rows = config.retention_chunk_rows;
+    u.sessions_ready_max = config.directory.sessions_ready_max;
+    u.clock = ports.clock;
+    u.counters = &counters;
+    u.is_joined = &is_joined;
+    u.is_stopping = &is_stopping;
+    u.log = ports.log;
+    std::shared_ptr<engine::node_store> upkeep_store = std::move(ports.upkeep);
+    upkeep_handle = system->spawn<caf::detached>(upkeep, u, upkeep_store, directory);
+    watch(upkeep_handle, "upkeep");
+
     node_actor_config n;
     n.node = config.node;
     n.kinds = ports.modules->kinds();
     n.shard_count = config.directory.shard_count;
-    n.sweep_interval = config.sweep_interval;
     n.heartbeat_interval = config.heartbeat_interval;
     n.dead_after = config.dead_after;
     n.reconnect_wait_max = config.reconnect_wait_max;
     n.admission = config.admission;
-    n.retention = config.retention;
-    n.retention_interval = config.retention_interval;
-    n.retention_chunk_rows = config.retention_chunk_rows;
-    n.sessions_ready_max = config.directory.sessions_ready_max;
+    n.watches = watches;
+    n.decide_timeout = config.decide_timeout;
+    n.on_hang = ports.on_hang;
     n.clock = ports.clock;
     n.counters = &counters;
     n.is_joined = &is_joined;
     n.log = ports.log;
     std::shared_ptr<engine::node_store> nodes = std::move(ports.nodes);
-    node_handle = system->spawn<caf::detached>(node, n, nodes, directory);
+    node_handle = system->spawn<caf::detached>(node, n, nodes, directory, upkeep_handle);
     watch(node_handle, "node");
 
     subscriptions.push_back(ports.bus->on_wakes([this](engine::wake w) {
@@ -171,13 +191,15 @@ struct engine_node::impl {
           break;
       }
     }));
-    subscriptions.push_back(ports.bus->on_connected([this] { caf::anon_send(node_handle, sweep_request{}); }));
+    subscriptions.push_back(ports.bus->on_connected([this] { caf::anon_send(upkeep_handle, sweep_request{}); }));
+    caf::anon_send(upkeep_handle, upkeep_tick{});
     caf::anon_send(node_handle, node_tick{});
   }
 
   bool stop(milliseconds timeout) {
     if (is_stopped) return true;
     is_stopped = true;
+    is_stopping = true;
     if (!system) return true;
     subscriptions.clear();  // no bus thread reaches an actor after this
     bool in_time = true;
@@ -190,16 +212,20 @@ struct engine_node::impl {
       caf::scoped_actor self{*system};
       self->request(directory, left(), drain_request{})
           .receive([](bool) {}, [&](const caf::error&) { in_time = false; });
-      self->request(node_handle, std::max(left(), milliseconds{200}), leave_request{})
-          .receive([&](bool left_cleanly) { in_time = in_time && left_cleanly; },
-                   [&](const caf::error&) { in_time = false; });
+      // What a node that has left was serving needs no care. Who did not drain can not say so: its module may hang.
+      if (in_time)
+        self->request(node_handle, std::max(left(), milliseconds{200}), leave_request{})
+            .receive([&](bool left_cleanly) { in_time = in_time && left_cleanly; },
+                     [&](const caf::error&) { in_time = false; });
     }
     (void)ports.bus->flush(std::max(milliseconds{1}, std::min(timeout, milliseconds{500})));
     for (auto& w : workers) caf::anon_send_exit(w, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(node_handle, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(upkeep_handle, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(directory, caf::exit_reason::user_shutdown);
     workers.clear();
     node_handle = node_actor{};
+    upkeep_handle = upkeep_actor{};
     directory = directory_actor{};
     system.reset();  // waits for all actors
     return in_time;
@@ -221,6 +247,8 @@ std::string engine_node::why_not_ready() const {
                                        i.counters.store_answered_at_ns};
   if (since > std::max<std::chrono::nanoseconds>(silence_min, 4 * i.config.dead_after))
     return "PostgreSQL has not answered for " + std::to_string(since / milliseconds{1}) + " ms";
+  if (i.counters.workers_overdue > 0)
+    return "a module does not come back from a command: the log says which (decide_overdue)";
   return {};
 }
 const metrics& engine_node::counters() const { return impl_->counters; }

@@ -10,8 +10,8 @@
 #include "engine/ports.hpp"
 #include "engine/session.hpp"
 
-/// One engine: the directory, the session actors, the turn workers and the node actor (heartbeat, sweep, retention) in
-/// one CAF actor system. CAF stays behind this header.
+/// One engine: the directory, the session actors, the turn workers, the node actor (heartbeat) and the upkeep actor (sweep,
+/// retention) in one CAF actor system. CAF stays behind this header.
 namespace rowcall::actors {
 
 struct node_config {
@@ -27,7 +27,10 @@ struct node_config {
   std::chrono::milliseconds dead_after{750};  ///< a node whose heartbeat is older is dead: others serve its shards
   std::chrono::milliseconds reconnect_wait{50};       ///< after a lost store connection; doubled up to the maximum
   std::chrono::milliseconds reconnect_wait_max{500};
-  std::chrono::milliseconds decide_timeout{30'000};   ///< of the actors of one turn together
+  /// A module that is at one command for longer is told to the log, and the node is not ready; after three times as
+  /// long the process is to end (node_ports::on_hang). Three times must be less than the store's transaction timeout:
+  /// the shards must not go to another node while this one lives, or the attempt would not count. 0 = nobody watches.
+  std::chrono::milliseconds decide_timeout{1'000};
   engine::admission_limits admission;                 ///< of the whole database: the engine that joins last decides
   std::chrono::seconds retention{0};                  ///< 0 = keep everything
   std::chrono::milliseconds retention_interval{10'000};
@@ -45,7 +48,8 @@ std::shared_ptr<engine::clock> make_steady_clock();
 
 struct node_ports {
   std::function<std::unique_ptr<engine::turn_store>()> make_turn_store;  ///< called once per turn worker
-  std::unique_ptr<engine::node_store> nodes;
+  std::unique_ptr<engine::node_store> nodes;   ///< for the heartbeat, which nothing may delay
+  std::unique_ptr<engine::node_store> upkeep;  ///< for the sweep and the retention, which take as long as they take
   engine::bus* bus = nullptr;                         ///< must outlive the node
   const engine::module_registry* modules = nullptr;   ///< must outlive the node
   std::shared_ptr<engine::clock> clock;
@@ -53,6 +57,8 @@ struct node_ports {
   /// Called once, from an actor's thread, when an actor died of something unforeseen: the process should end, the
   /// database recovers the work.
   std::function<void(std::string_view)> on_fatal;
+  /// Called from an actor's thread while a module hangs: the process must end at once, without a clean leave.
+  std::function<void(std::string_view)> on_hang;
 };
 
 class engine_node {

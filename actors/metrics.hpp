@@ -73,6 +73,7 @@ struct metrics {
   counter retries = 0, dead_letters = 0;
   counter shards_taken_over = 0, sessions_skipped = 0;
   counter sweeps = 0, sweeps_failed = 0, lost_wakes_found = 0;
+  counter decides_overdue = 0;   ///< commands that a module was at for longer than decide_timeout
   counter store_failures = 0;    ///< turns, heartbeats and sweeps that ended because the store was away
   counter store_reconnects = 0;  ///< times a worker or the node reached it again after that
   counter turn_busy_us = 0;      ///< sum of all turns' durations
@@ -85,8 +86,9 @@ struct metrics {
   size_histogram turn_commands, turn_sessions;  ///< of the turns that wrote something
   std::atomic<std::int64_t> sessions_known = 0, sessions_ready = 0, sessions_held = 0, turns_open = 0;
   std::atomic<std::int64_t> session_actors = 0;
+  std::atomic<std::int64_t> workers_overdue = 0;  ///< that are in such a command now
   std::atomic<bool> is_store_connected = false;
-  std::atomic<std::int64_t> store_answered_at_ns = 0;  ///< when it last did, by the node's clock
+  std::atomic<std::int64_t> store_answered_at_ns = 0;  ///< a heartbeat, by the node's clock
 };
 
 }  // namespace rowcall::actors

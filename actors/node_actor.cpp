@@ -8,32 +8,8 @@ namespace {
 using self_pointer = node_actor::stateful_pointer<node_state>;
 using std::chrono::milliseconds;
 
-void failed(self_pointer self, std::string_view what, const engine::error& why) {
-  auto& st = self->state;
-  st.wait = std::min(std::max(st.wait * 2, milliseconds{50}), st.config.reconnect_wait_max);
-  st.config.counters->is_store_connected = false;
-  if (engine::is_transient(why.code)) {
-    ++st.config.counters->store_failures;
-    st.is_store_away = true;
-  }
-  auto event = std::string(what) + "_failed";
-  std::replace(event.begin(), event.end(), ' ', '_');
-  st.config.log(engine::log_level::warning,
-                std::string(what) + " failed (" + std::string(engine::to_string(why.code)) + "): " + why.message,
-                {event, {}, {}, {}});
-}
-
-/// The store has answered.
-void answered(self_pointer self) {
-  auto& st = self->state;
-  auto& counters = *st.config.counters;
-  counters.is_store_connected = true;
-  counters.store_answered_at_ns = st.config.clock->now().time_since_epoch().count();
-  if (st.is_store_away) {
-    st.is_store_away = false;
-    ++counters.store_reconnects;
-  }
-}
+/// After so many times decide-timeout a module is taken to hang.
+constexpr int decide_timeouts_max = 3;
 
 /// Tells the directory which shards are this node's, when the nodes alive have changed.
 void update_preference(self_pointer self, const std::vector<engine::node_info>& nodes) {
@@ -61,7 +37,7 @@ void update_preference(self_pointer self, const std::vector<engine::node_info>& 
   std::string leader;
   for (const auto& n : nodes)
     if (leader.empty() || n.node < leader) leader = n.node;
-  st.leads_retention = leader == st.config.node;
+  self->send(st.upkeep, retention_duty{leader == st.config.node});
   st.config.log(engine::log_level::info, std::to_string(nodes.size()) + " node(s) alive",
                 {"nodes_changed", {}, {}, {}});
   self->send(st.directory, shard_preference_ptr{std::move(preference)});
@@ -95,12 +71,12 @@ bool heartbeat(self_pointer self) {
   auto& st = self->state;
   if (!st.is_joined) {
     if (auto joined = st.store->join(st.config.node, st.config.kinds); !joined) {
-      failed(self, "joining", joined.error());
+      st.contact.failed("joining", joined.error());
       return false;
     }
     // Not being allowed to is no reason not to serve.
     if (auto set = st.store->set_admission(st.config.admission); !set) {
-      failed(self, "setting the admission limits", set.error());
+      st.contact.failed("setting the admission limits", set.error());
       if (engine::is_transient(set.error().code)) return false;
     }
     st.is_joined = true;
@@ -117,7 +93,7 @@ bool heartbeat(self_pointer self) {
   rates.totals = totals_of(*st.config.counters);
   auto nodes = st.store->heartbeat(st.config.node, rates, st.config.dead_after);
   if (!nodes) {
-    failed(self, "heartbeat", nodes.error());
+    st.contact.failed("heartbeat", nodes.error());
     // Nothing that this process knows can be relied on: it ends, and is started anew.
     if (nodes.error().code == engine::errc::superseded) self->quit(caf::exit_reason::unhandled_exception);
     // The row is gone (a schema made anew): without it no sweep would ever run again.
@@ -130,108 +106,72 @@ bool heartbeat(self_pointer self) {
   st.turns_reported = st.config.counters->turns;
   st.commands_reported = st.config.counters->commands;
   st.reported_at = now;
-  if (st.wait.count() != 0) {  // the store is back: whatever was woken meanwhile may have been lost
-    st.wait = milliseconds{0};
-    st.sweep_is_due = true;
-  }
-  answered(self);
+  if (st.contact.answered()) st.sweep_is_due = true;  // whatever was woken meanwhile may have been lost
+  st.config.counters->store_answered_at_ns = st.config.clock->now().time_since_epoch().count();
   update_preference(self, *nodes);
   return true;
 }
 
-bool sweep(self_pointer self) {
+/// A module that does not come back keeps its worker and its shards, and nobody else would notice: its heartbeat goes
+/// on. Said once; then the process ends, as if the command had killed it: only so the attempt counts.
+void watch_modules(self_pointer self) {
   auto& st = self->state;
-  const auto ready_max = static_cast<std::int64_t>(st.config.sessions_ready_max);
-  bool is_complete = true;
-  auto swept = st.store->sweep(st.config.kinds, [&](std::span<const engine::pending_session> found) {
-    auto finding = std::make_shared<sweep_finding>();
-    finding->sessions.assign(found.begin(), found.end());
-    answered(self);
-    self->send(st.directory, sweep_finding_ptr{std::move(finding)});
-    is_complete = st.config.counters->sessions_ready.load() < ready_max;
-    return is_complete;
-  });
-  if (!swept) {
-    ++st.config.counters->sweeps_failed;
-    failed(self, "sweep", swept.error());
-    return false;
+  const auto timeout = st.config.decide_timeout;
+  if (timeout.count() == 0) return;
+  st.is_overdue.resize(st.config.watches.size());
+  std::int64_t overdue = 0;
+  for (std::size_t i = 0; i < st.config.watches.size(); ++i) {
+    const auto found = st.config.watches[i]->look(st.config.clock->now(), st.config.heartbeat_interval);
+    const bool is_overdue = found && found->since >= timeout;
+    const bool is_new = is_overdue && !st.is_overdue[i];
+    st.is_overdue[i] = is_overdue;
+    if (!is_overdue) continue;
+    ++overdue;
+    const std::string where = found->command.value == 0
+                                  ? "loading the state of session " + found->session
+                                  : "deciding on command " + found->session + '/' +
+                                        std::to_string(found->command.value) + " of type " + found->type;
+    const auto ms = std::to_string(found->since / milliseconds{1}) + " ms";
+    if (is_new) {
+      ++st.config.counters->decides_overdue;
+      st.config.log(engine::log_level::error, "a module does not come back: it has been " + where + " for " + ms,
+                    {"decide_overdue", found->session, found->command, {}});
+    }
+    if (found->since >= decide_timeouts_max * timeout && st.config.on_hang)
+      st.config.on_hang("a module hangs: it has been " + where + " for " + ms);
   }
-  ++st.config.counters->sweeps;
-  return true;
-}
-
-void count(metrics& counters, const engine::cleanup_report& cleaned) {
-  ++counters.retention_chunks;
-  counters.retention_commands += static_cast<std::uint64_t>(cleaned.commands);
-  counters.retention_updates += static_cast<std::uint64_t>(cleaned.updates);
-  counters.retention_snapshots += static_cast<std::uint64_t>(cleaned.snapshots);
-  counters.retention_domain_rows += static_cast<std::uint64_t>(cleaned.domain_rows);
-}
-
-/// One chunk of the retention. True when there is more to delete.
-bool clean(self_pointer self) {
-  auto& st = self->state;
-  auto cleaned = st.store->cleanup({st.config.retention, st.config.retention_chunk_rows});
-  const bool is_more = cleaned && cleaned->more;
-  st.next_retention = st.config.clock->now() + (is_more ? milliseconds{0} : st.config.retention_interval);
-  if (!cleaned) {
-    // Two nodes may take themselves for the one whose task it is, for a moment.
-    if (cleaned.error().code != engine::errc::busy) failed(self, "retention", cleaned.error());
-    return false;
-  }
-  count(*st.config.counters, *cleaned);
-  return is_more;
+  st.config.counters->workers_overdue = overdue;
 }
 
 void tick(self_pointer self) {
   auto& st = self->state;
   if (st.has_left) return;
-  const auto now = st.config.clock->now();
-  bool is_well = true, is_more_to_clean = false;
-  if (now >= st.next_heartbeat || !st.is_joined) {
-    is_well = heartbeat(self);
-    st.next_heartbeat = now + st.config.heartbeat_interval;
-  }
-  if (is_well && (st.sweep_is_due || now >= st.next_sweep)) {
-    st.sweep_is_due = false;
-    is_well = sweep(self);
-    st.sweep_is_due = !is_well;
-    st.next_sweep = st.config.clock->now() + st.config.sweep_interval;
-  }
-  if (is_well && st.config.retention.count() > 0 && st.leads_retention && now >= st.next_retention) {
-    is_more_to_clean = clean(self);
-  }
-  // While there is something to delete the next chunk comes after a pause as long as the last one took: at most half of
-  // one connection's time, and no bound on the rows a second but PostgreSQL's.
-  auto wait = is_well ? std::min(st.config.heartbeat_interval, st.config.sweep_interval) : st.wait;
-  if (is_more_to_clean)
-    wait = std::min(wait,
-                    std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(st.config.clock->now() - now)));
-  self->delayed_send(self, wait, node_tick{});
+  watch_modules(self);
+  const bool is_well = heartbeat(self);
+  // After the preference, which the directory has to know by then.
+  if (is_well && std::exchange(st.sweep_is_due, false)) self->send(st.upkeep, sweep_request{});
+  self->delayed_send(self, is_well ? st.config.heartbeat_interval : st.contact.wait(), node_tick{});
 }
 
 }  // namespace
 
 node_actor::behavior_type node(node_actor::stateful_pointer<node_state> self, node_actor_config config,
-                               std::shared_ptr<engine::node_store> store, directory_actor directory) {
+                               std::shared_ptr<engine::node_store> store, directory_actor directory,
+                               upkeep_actor upkeep) {
   self->state.config = std::move(config);
   self->state.store = std::move(store);
   self->state.directory = std::move(directory);
+  self->state.upkeep = std::move(upkeep);
+  const auto& c = self->state.config;
+  self->state.contact = {c.counters, c.log, c.reconnect_wait_max};
   return {
       [self](node_tick) { tick(self); },
-      [self](sweep_request) {
-        auto& st = self->state;
-        if (st.is_joined && !st.has_left)
-          st.sweep_is_due = !sweep(self);
-        else
-          st.sweep_is_due = true;
-      },
       [self](leave_request) {
         auto& st = self->state;
         st.has_left = true;
         if (!st.is_joined) return true;
         auto left = st.store->leave(st.config.node);
-        if (!left) failed(self, "leaving", left.error());
+        if (!left) st.contact.failed("leaving", left.error());
         return left.has_value();
       },
   };

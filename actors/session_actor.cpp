@@ -14,6 +14,8 @@ engine::session::outcome stale(std::string load_error = {}) {
 engine::session::outcome decide(engine::session& session, turn& t, std::uint32_t position) {
   thread_local engine::json::parser parser;
   auto& claim = t.claim.sessions[position];
+  t.deciding.command.store(0, std::memory_order_relaxed);
+  t.deciding.position.store(position, std::memory_order_relaxed);
   engine::session_cursor expected;
   if (claim.image) {
     if (auto loaded = session.load(*claim.image, parser); !loaded) return stale(loaded.error().message);
@@ -23,7 +25,7 @@ engine::session::outcome decide(engine::session& session, turn& t, std::uint32_t
   } else {
     return stale();
   }
-  return session.decide(expected, claim.commands, parser, t.forced_error, t.work.isolated);
+  return session.decide(expected, claim.commands, parser, t.forced_error, t.work.isolated, &t.deciding.command);
 }
 
 void handle(session_state& state, const decide_request& request) {

@@ -74,6 +74,10 @@ struct turn {
   struct {
     engine::clock::time_point started, claimed, decided, committed;
   } at;  ///< for the metrics
+  struct {
+    std::atomic<std::uint32_t> position = 0;  ///< the session that is at work
+    std::atomic<std::int64_t> command = 0;    ///< and the seq of its command; 0 while it loads its state
+  } deciding;                                 ///< for whoever watches from another thread
   std::atomic<std::size_t> undecided = 0;
   std::function<void(const turn_ptr&)> on_decided;  ///< called by the last one to decide
 };

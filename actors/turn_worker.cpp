@@ -42,8 +42,7 @@ void report(self_pointer self, turn_report_ptr r, bool rests) {
   auto& st = self->state;
   st.config.counters->turn_busy_us += microseconds_of(st.config.clock->now() - r->turn->at.started);
   st.open.reset();
-  // Breaks the cycle turn -> worker -> turn; an overdue actor that still decides needs it until then.
-  if (r->turn->undecided.load(std::memory_order_acquire) == 0) r->turn->on_decided = nullptr;
+  r->turn->on_decided = nullptr;  // breaks the cycle turn -> worker -> turn
   self->send(st.directory, std::move(r));
   if (rests) {
     rest(self);
@@ -281,6 +280,7 @@ void correct(self_pointer self, const turn_ptr& t) {
 
 void commit(self_pointer self, const turn_ptr& t) {
   auto& st = self->state;
+  if (st.config.watch) st.config.watch->end();
   t->at.decided = st.config.clock->now();
   std::vector<engine::session_writes> writes;
   for (std::size_t i = 0; i < t->work.sessions.size(); ++i)
@@ -318,12 +318,12 @@ void decide(self_pointer self, const turn_ptr& t) {
   t->on_decided = [worker = caf::actor_cast<turn_worker_actor>(self)](const turn_ptr& decided) {
     caf::anon_send(worker, turn_decided{decided});
   };
+  if (st.config.watch) st.config.watch->begin(t);
   internal::inline_executor executor(self->system());
   for (std::size_t i = 0; i < t->claim.sessions.size(); ++i)
     if (has_work(t->claim.sessions[i])) executor.send(t->actors[i], decide_request{t, static_cast<std::uint32_t>(i)});
   executor.run();
-  if (t->undecided.fetch_sub(1, std::memory_order_acq_rel) == 1) return commit(self, t);
-  self->delayed_send(self, st.config.decide_timeout, turn_overdue{t});
+  if (t->undecided.fetch_sub(1, std::memory_order_acq_rel) == 1) commit(self, t);
 }
 
 void run(self_pointer self, const turn_ptr& t) {
@@ -353,10 +353,6 @@ turn_worker_actor::behavior_type turn_worker(turn_worker_actor::stateful_pointer
       [self](const turn_assignment& a) { run(self, a.turn); },
       [self](const turn_decided& d) {
         if (self->state.open == d.turn) commit(self, d.turn);
-      },
-      [self](const turn_overdue& o) {
-        if (self->state.open == o.turn)
-          abort(self, o.turn, {engine::errc::timed_out, "a session's actor did not decide in time"});
       },
       [self](worker_rested) { self->send(self->state.directory, worker_free{self->state.config.number}); },
   };

@@ -6,6 +6,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/internal/decide_watch.hpp"
 #include "actors/metrics.hpp"
 #include "actors/turn.hpp"
 #include "engine/ports.hpp"
@@ -14,9 +15,6 @@ namespace rowcall::actors {
 
 struct worker_start {};
 struct worker_rested {};
-struct turn_overdue {
-  turn_ptr turn;
-};
 /// "I am free": from a worker (by its number) to the directory.
 struct worker_free {
   std::size_t worker = 0;
@@ -26,7 +24,6 @@ struct worker_free {
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(rowcall::actors::worker_start)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(rowcall::actors::worker_rested)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(rowcall::actors::turn_overdue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(rowcall::actors::worker_free)
 
 namespace rowcall::actors {
@@ -35,8 +32,7 @@ namespace rowcall::actors {
 using turn_listener = caf::typed_actor<caf::reacts_to<worker_free>, caf::reacts_to<turn_report_ptr>>;
 
 using turn_worker_actor = caf::typed_actor<caf::reacts_to<worker_start>, caf::reacts_to<turn_assignment>,
-                                           caf::reacts_to<turn_decided>, caf::reacts_to<turn_overdue>,
-                                           caf::reacts_to<worker_rested>>;
+                                           caf::reacts_to<turn_decided>, caf::reacts_to<worker_rested>>;
 
 struct turn_worker_config {
   std::size_t number = 0;
@@ -44,7 +40,7 @@ struct turn_worker_config {
   const engine::module_registry* modules = nullptr;
   std::chrono::milliseconds reconnect_wait{50};
   std::chrono::milliseconds reconnect_wait_max{1'000};
-  std::chrono::milliseconds decide_timeout{30'000};
+  std::shared_ptr<internal::decide_watch> watch;  ///< is told what it decides on; null = nobody watches
   engine::bus* bus = nullptr;
   std::shared_ptr<const engine::clock> clock;
   metrics* counters = nullptr;
@@ -56,7 +52,6 @@ struct turn_worker_config {
 ///   worker_start     tells the directory that it is free
 ///   turn_assignment  claims, lets the session actors decide, and usually commits all in this one handler
 ///   turn_decided     commits, when an actor decided later (it was busy elsewhere)
-///   turn_overdue     some actor has not decided in time: abandons the turn
 ///   worker_rested    free again after waiting for a lost store
 struct turn_worker_state {
   static inline const char* name = "turn_worker";

@@ -180,10 +180,14 @@ struct submitter_lane {
       std::vector<command_request> batch;
       batch.reserve(todo.size());
       for (const auto i : todo) batch.push_back(std::move(jobs[i].request));
-      auto stored = store->submit(batch);
+      bool are_told = false;
+      auto stored = store->submit(batch, [&](std::span<const engine::submit_receipt> receipts) {
+        are_told = true;
+        publish_wakes(batch, receipts);
+      });
       if (stored) {
         ROWCALL_ASSERT(stored->size() == batch.size());
-        publish_wakes(batch, *stored);
+        if (!are_told) publish_wakes(batch, *stored);
         for (std::size_t k = 0; k < todo.size(); ++k) jobs[todo[k]].answer((*stored)[k]);
         return;
       }
@@ -211,7 +215,7 @@ struct submitter_lane {
   }
 
   /// One for each session. For duplicates too: their first wake may be what was lost.
-  void publish_wakes(const std::vector<command_request>& batch, const std::vector<engine::submit_receipt>& receipts) {
+  void publish_wakes(const std::vector<command_request>& batch, std::span<const engine::submit_receipt> receipts) {
     using engine::submit_receipt;
     const auto is_in_log = [](const submit_receipt& r) {
       return r.kind == submit_receipt::outcome::stored || r.kind == submit_receipt::outcome::duplicate;

@@ -118,12 +118,6 @@ bool directory::is_early(time_point now) const {
   return awaited_turns_ > 0 && !is_parallel() && now < taken_at_ + config_.overlap_after;
 }
 
-bool directory::has_ready(time_point now) const {
-  if (is_early(now)) return false;
-  if (!held_.empty() && held_.front().first <= now) return true;
-  return std::any_of(shards_.begin(), shards_.end(), [&](const shard_state& shard) { return is_open(shard, now); });
-}
-
 directory::assignment directory::take(time_point now) {
   release_held(now);
   if (is_early(now)) return {};

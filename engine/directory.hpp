@@ -75,9 +75,7 @@ class directory {
   /// The next turn: ready sessions in the order of their wakes, of shards that are in no other turn. Empty when there
   /// are none. Their shards stay reserved until finish().
   assignment take(time_point now);
-  bool has_ready(time_point now) const;
-  /// How many turns may be open at this moment. While one is waited for (overlap_after) has_ready() is false and take()
-  /// gives nothing.
+  /// How many turns may be open at this moment. While one is waited for (overlap_after) take() gives nothing.
   std::size_t turns_max() const { return config_.workers + (is_backlogged_ ? config_.workers_for_backlog : 0); }
   std::size_t open_turn_count() const { return open_turns_; }
 
@@ -106,7 +104,7 @@ class directory {
   /// Gives back the memory of slots above the highest one in use, when most are free. True when it did.
   bool shrink();
 
-  /// When has_ready() may become true without a wake (a held or skipped session is due).
+  /// When take() may give something without a wake (a held or skipped session is due).
   std::optional<time_point> next_due() const;
 
   /// One more than the highest slot in use or kept for reuse.

@@ -133,10 +133,15 @@ struct submit_receipt {
 class command_store {
  public:
   virtual ~command_store() = default;
+  /// Called at most once by a submit, with its receipts, as soon as others can read the commands: their wakes may be published.
+  /// That can be before they are durable, so nobody may be told yet that they are stored.
+  using visible_function = std::function<void(std::span<const submit_receipt>)>;
+
   /// Stores the batch in one durable transaction. Commands of one session get their seq in the order given.
   /// Refusals are per command and do not hinder the others. Requests must have passed validate().
   /// commit_in_doubt: an idempotency key makes the resubmit safe.
-  virtual result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) = 0;
+  virtual result<std::vector<submit_receipt>> submit(std::span<const command_request> batch, const visible_function& visible) = 0;
+  result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) { return submit(batch, {}); }
 };
 
 struct follow_position {

@@ -137,7 +137,8 @@ bool session::follows(session_cursor expected, std::span<const command_row> comm
 }
 
 session::outcome session::decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser,
-                                 const std::optional<std::string>& forced_error, bool is_isolated) {
+                                 const std::optional<std::string>& forced_error, bool is_isolated,
+                                 std::atomic<std::int64_t>* deciding) {
   outcome out;
   out.writes.session = id_;
   out.writes.before = out.writes.after = cursor_;
@@ -163,6 +164,7 @@ session::outcome session::decide(session_cursor expected, std::span<const comman
   batch b{out.writes, parser, is_isolated};
   std::size_t done = 0;
   for (const auto& row : commands) {
+    if (deciding != nullptr) deciding->store(row.seq.value, std::memory_order_relaxed);
     const auto reached = forced_error ? failed(row, as_reason(*forced_error), b) : decide_one(row, b);
     if (reached != step::undone) ++done;
     if (reached != step::next || forced_error) break;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,8 +67,10 @@ class session {
   /// `expected` is the cursor that the fetch used; it must be this session's own.
   /// `forced_error`: the first command can not be committed for this reason; it is treated as failed, not executed.
   /// `is_isolated`: no other session is in this turn; see outcome::needs_isolation.
+  /// `deciding`: is told the seq of each command before the module gets it, for whoever watches from another thread.
   outcome decide(session_cursor expected, std::span<const command_row> commands, json::parser& parser,
-                 const std::optional<std::string>& forced_error = {}, bool is_isolated = false);
+                 const std::optional<std::string>& forced_error = {}, bool is_isolated = false,
+                 std::atomic<std::int64_t>* deciding = nullptr);
 
  private:
   enum class step;

@@ -54,7 +54,7 @@ GRANT SELECT ON rowcall.migrations, rowcall.incarnation TO rowcall_engine, rowca
 GRANT SELECT, INSERT, DELETE ON rowcall.command_log, rowcall.update_log, rowcall.snapshots TO rowcall_engine;
 GRANT SELECT, UPDATE ON rowcall.shards, rowcall.sweep_watermark TO rowcall_engine;
 GRANT SELECT, INSERT ON rowcall.kinds, rowcall.sessions TO rowcall_engine;
-GRANT SELECT, INSERT, UPDATE ON rowcall.nodes TO rowcall_engine;
+GRANT SELECT, INSERT, UPDATE, DELETE ON rowcall.nodes TO rowcall_engine;
 GRANT SELECT, INSERT, UPDATE, DELETE ON rowcall.retries TO rowcall_engine;
 GRANT SELECT, INSERT ON rowcall.dead_letters TO rowcall_engine;
 -- The chat module's tables. Those of a module of your own: GRANT likewise.

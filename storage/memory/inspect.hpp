@@ -59,6 +59,10 @@ std::size_t drop_open_turns(database& db, const std::string& node);
 std::size_t drop_open_turns(database& db);
 std::size_t open_turns(database& db);
 
+/// The server crashes and comes back: the open turns are rolled back, and what was committed without waiting for the disk,
+/// behind the last COMMIT that waited, is gone. Returns how many commands that were.
+std::size_t crash(database& db);
+
 /// Without the fence an update whose seq is there already is stored beside it, as in a table without its primary key.
 void set_fence(database& db, bool is_on);
 

@@ -91,8 +91,14 @@ class memory_node_store final : public node_store {
 class memory_command_store final : public command_store {
  public:
   explicit memory_command_store(std::shared_ptr<database> db) : db_(std::move(db)) {}
-  result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) override {
-    return db_->submit(batch);
+  result<std::vector<submit_receipt>> submit(std::span<const command_request> batch, const visible_function& visible) override {
+    if (!visible || batch.size() != 1 || batch.front().idempotency_key) return db_->submit(batch);
+    const auto crashes = db_->crashes();
+    std::vector<submit_receipt> receipts{db_->submit_unflushed(batch.front())};
+    visible(receipts);
+    if (db_->crashes() != crashes) return fail(errc::commit_in_doubt, "the server crashed before the command was durable");
+    db_->flush();
+    return receipts;
   }
 
  private:

@@ -17,12 +17,12 @@ using internal::call;
 
 class command_store final : public engine::command_store {
  public:
-  explicit command_store(store_config config) : link_(std::move(config), {"command_submit", "submit_lock", "command_append_one", "submit_lock_many", "command_append", "command_retry_after"}) {}
+  explicit command_store(store_config config) : link_(std::move(config), {"command_submit", "submit_lock", "command_append_one", "submit_lock_many", "command_append", "command_retry_after", "command_flush"}) {}
 
-  result<std::vector<submit_receipt>> submit(std::span<const command_request> batch) override {
+  result<std::vector<submit_receipt>> submit(std::span<const command_request> batch, const visible_function& visible) override {
     if (batch.empty()) return std::vector<submit_receipt>{};
     if (batch.size() == 1 && !batch.front().idempotency_key) {
-      auto receipt = submit_one(batch.front());
+      auto receipt = submit_one(batch.front(), visible);
       if (!receipt) return tl::make_unexpected(receipt.error());
       if (*receipt) return std::vector<submit_receipt>{**receipt};
     }
@@ -88,9 +88,14 @@ class command_store final : public engine::command_store {
 
   /// One command of a known session in plain statements, without the cost of starting PL/pgSQL. They are one transaction
   /// because they are one message, and have a snapshot each. Nothing when the session is new.
-  result<std::optional<submit_receipt>> submit_one(const command_request& r) {
+  ///
+  /// With `visible` its COMMIT does not wait for the disk, a second transaction behind it does: the log is written in order, so
+  /// that one's COMMIT, like the COMMIT of the turn that serves the command, says that the command is durable too. Only without a
+  /// key: who finds a key in the log is told that the command is stored (docs/decisions/0016).
+  result<std::optional<submit_receipt>> submit_one(const command_request& r, const visible_function& visible) {
     std::string sql;
     try {
+      if (visible) sql = "SET LOCAL synchronous_commit = off;";
       call lock("submit_lock");
       lock.text(r.session.str());
       lock.append_to(sql);
@@ -106,9 +111,15 @@ class command_store final : public engine::command_store {
     const auto& row = (*rows)[0];
     const engine::command_seq seq{internal::number(row[0])};
     remember(r.session.str(), seq.value);
-    return submit_receipt{submit_receipt::outcome::stored, seq,
-                          std::make_shared<const command_row>(
-                              command_row{seq, r.type, internal::string(row[1]), internal::time_us(row[2])})};
+    submit_receipt receipt{submit_receipt::outcome::stored, seq,
+                           std::make_shared<const command_row>(
+                               command_row{seq, r.type, internal::string(row[1]), internal::time_us(row[2])})};
+    if (visible) {
+      visible({&receipt, 1});
+      auto flushed = link_.exec(call("command_flush").str(), internal::on_loss::commit);
+      if (!flushed) return tl::make_unexpected(in_doubt(std::move(flushed.error())));
+    }
+    return receipt;
   }
 
   /// Commands without keys of sessions that this store has submitted to before, in plain statements: numbered here, and
@@ -161,6 +172,13 @@ class command_store final : public engine::command_store {
       receipts[i].seq = {known[numbers[i].first] + numbers[i].second};
     }
     return receipts;
+  }
+
+  /// The command is there, and whether it will stay is not known: whatever went wrong, it must not be stored a second time.
+  static engine::error in_doubt(engine::error error) {
+    error.code = errc::commit_in_doubt;
+    error.message = "the command was stored, but it is not known to be durable: " + error.message;
+    return error;
   }
 
   void remember(const std::string& session, std::int64_t seq) {

@@ -226,6 +226,9 @@ class node_store final : public engine::node_store {
     const auto seen = (*snapshot)[0];
     seen_xmin_ = internal::number(seen[0]);
     const auto seen_xmax = internal::number(seen[1]), watermark = internal::number(seen[3]);
+    // What ended the connection may have been a crash of the server, which gives the numbers of transactions that left
+    // nothing on the disk to others: below the snapshot that is remembered. The mark comes from the disk itself.
+    if (std::exchange(swept_generation_, link_.generation()) != link_.generation()) memory_ = {};
     // Another cluster under the same name (a restored backup): the old one's numbers say nothing here.
     if (memory_.has_scanned && memory_.from_xid > seen_xmax) memory_ = {};
     was_found_called_ = false;
@@ -383,6 +386,7 @@ class node_store final : public engine::node_store {
   int looks_ = 0;  ///< at the live nodes, on this connection
   std::map<std::string, int> unconnected_looks_;
   sweep_memory memory_;
+  std::uint64_t swept_generation_ = 0;
   std::unordered_map<std::string, bool> looked_at_;  ///< by the scan of this sweep; whether anything was pending
   load_count load_;
   std::int64_t seen_xmin_ = 0;  ///< of the snapshot taken before the sweep's scan

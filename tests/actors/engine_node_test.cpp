@@ -21,6 +21,19 @@ using support::eventually;
 
 session_id id(const std::string& text) { return session_id::parse(text).value(); }
 
+/// What a silent server does to a call, or a bad loop to a module: it waits until the gate is opened again.
+struct gate {
+  std::atomic<bool> is_shut = false, is_waited_at = false;
+  void pass() {
+    if (is_shut) is_waited_at = true;
+    is_shut.wait(true);
+  }
+  void open() {
+    is_shut = false;
+    is_shut.notify_all();
+  }
+};
+
 /// Sums what it is told; fails on request, in each way there is.
 struct flaky {
   static constexpr std::string_view kind = "flaky";
@@ -29,6 +42,7 @@ struct flaky {
   };
   static inline std::atomic<int> failures_left = 0;
   static inline std::atomic<int> unstorable = 0;
+  static inline gate hanging;
   static engine::decision decide(const state& s, const engine::command& c) {
     engine::decision d;
     if (c.type == "add") {
@@ -39,6 +53,8 @@ struct flaky {
     } else if (c.type == "fail_some") {
       if (failures_left.fetch_sub(1) > 0) return engine::decision::fail("not yet");
       d.emit("added", "{\"sum\":" + std::to_string(s.sum) + "}");
+    } else if (c.type == "hang") {
+      hanging.pass();
     } else if (c.type == "unstorable") {
       engine::domain_row row;
       row.table = "no_such_table";
@@ -74,7 +90,7 @@ struct engine_node_test : testing::Test {
   }();
   std::unique_ptr<engine::command_store> commands = storage::memory::make_command_store(db);
   std::unique_ptr<engine::update_store> updates = storage::memory::make_update_store(db);
-  std::atomic<int> fatal = 0;
+  std::atomic<int> fatal = 0, hangs = 0;
   engine::log_sink log;
 
   node_config config() {
@@ -93,12 +109,17 @@ struct engine_node_test : testing::Test {
     node_ports p;
     p.make_turn_store = store ? store : [this, name = c.node] { return storage::memory::make_turn_store(db, name); };
     p.nodes = storage::memory::make_node_store(db);
-    if (wrapped) p.nodes = wrapped(std::move(p.nodes));
+    p.upkeep = storage::memory::make_node_store(db);
+    if (wrapped) {
+      p.nodes = wrapped(std::move(p.nodes));
+      p.upkeep = wrapped(std::move(p.upkeep));
+    }
     p.bus = bus.get();
     p.modules = &modules;
     p.clock = clock;
     p.log = log;
     p.on_fatal = [this](std::string_view) { ++fatal; };
+    p.on_hang = [this](std::string_view) { ++hangs; };
     return std::make_unique<engine_node>(c, std::move(p));
   }
   std::unique_ptr<engine_node> started(node_config c) {
@@ -478,47 +499,50 @@ TEST_F(engine_node_test, a_store_that_comes_back_is_one_reconnect_however_often_
   EXPECT_EQ(node->counters().store_reconnects, 1u);
 }
 
-/// What a silent server does to a call: it waits until the gate is opened again.
-struct gate {
-  std::atomic<bool> is_shut = false, is_waited_at = false;
-  void pass() {
-    if (is_shut) is_waited_at = true;
-    is_shut.wait(true);
-  }
-  void open() {
-    is_shut = false;
-    is_shut.notify_all();
-  }
-};
-
-/// Its heartbeat does not come back while the gate is shut.
-class silent_node_store final : public engine::node_store {
+/// Some of its calls do not come back while their gate is shut.
+class gated_node_store final : public engine::node_store {
  public:
-  silent_node_store(std::unique_ptr<engine::node_store> inner, std::shared_ptr<gate> g)
-      : inner_(std::move(inner)), gate_(std::move(g)) {}
+  struct gates {
+    gate heartbeat, sweep, cleanup;
+    std::atomic<int> heartbeats = 0;
+    void open() {
+      for (auto* g : {&heartbeat, &sweep, &cleanup}) g->open();
+    }
+  };
+  gated_node_store(std::unique_ptr<engine::node_store> inner, std::shared_ptr<gates> g)
+      : inner_(std::move(inner)), gates_(std::move(g)) {}
   engine::result<void> join(const std::string& n, const std::vector<std::string>& k) override {
     return inner_->join(n, k);
   }
   engine::result<std::vector<engine::node_info>> heartbeat(const std::string& n, const engine::node_rates& r,
                                                            std::chrono::milliseconds d) override {
-    gate_->pass();
+    gates_->heartbeat.pass();
+    ++gates_->heartbeats;
     return inner_->heartbeat(n, r, d);
   }
   engine::result<void> leave(const std::string& n) override { return inner_->leave(n); }
   engine::result<void> sweep(const std::vector<std::string>& k,
                              const std::function<bool(std::span<const engine::pending_session>)>& f) override {
+    gates_->sweep.pass();
     return inner_->sweep(k, f);
   }
   engine::result<void> set_admission(const engine::admission_limits& limits) override {
     return inner_->set_admission(limits);
   }
   engine::result<engine::cleanup_report> cleanup(const engine::cleanup_request& r) override {
+    gates_->cleanup.pass();
     return inner_->cleanup(r);
   }
 
  private:
   std::unique_ptr<engine::node_store> inner_;
-  std::shared_ptr<gate> gate_;
+  std::shared_ptr<gates> gates_;
+};
+
+/// A call that still waited would keep the node from ending.
+struct opened_at_the_end {
+  std::shared_ptr<gated_node_store::gates> gates;
+  ~opened_at_the_end() { gates->open(); }
 };
 
 /// Real time, and minutes of it when told.
@@ -532,21 +556,85 @@ class leaping_clock final : public engine::clock {
 TEST_F(engine_node_test, a_store_that_is_silent_makes_the_node_not_ready_and_it_says_for_how_long) {
   auto leaping = std::make_shared<leaping_clock>();
   clock = leaping;
-  auto g = std::make_shared<gate>();
+  auto g = std::make_shared<gated_node_store::gates>();
   auto node = make(config(), {}, [&](std::unique_ptr<engine::node_store> inner) {
-    return std::make_unique<silent_node_store>(std::move(inner), g);
+    return std::make_unique<gated_node_store>(std::move(inner), g);
   });
-  const std::unique_ptr<gate, void (*)(gate*)> opened_at_the_end{g.get(), [](gate* shut) { shut->open(); }};
+  const opened_at_the_end opened{g};
   EXPECT_EQ(node->why_not_ready(), "PostgreSQL has not been reached yet");
   node->start();
   ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
-  g->is_shut = true;
-  ASSERT_TRUE(eventually(5s, [&] { return g->is_waited_at.load(); }));
+  g->heartbeat.is_shut = true;
+  ASSERT_TRUE(eventually(5s, [&] { return g->heartbeat.is_waited_at.load(); }));
   EXPECT_TRUE(node->is_ready());
   leaping->leap_s = 60;
   EXPECT_FALSE(node->is_ready());
   EXPECT_NE(node->why_not_ready().find("has not answered for 6"), std::string::npos) << node->why_not_ready();
   g->open();
+  EXPECT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+}
+
+TEST_F(engine_node_test, a_sweep_or_a_retention_that_takes_long_does_not_delay_the_heartbeat) {
+  for (const bool in_sweep : {true, false}) {
+    auto g = std::make_shared<gated_node_store::gates>();
+    auto c = config();
+    c.node = in_sweep ? "sweeps" : "cleans";
+    c.retention = 1h;
+    c.retention_interval = 10ms;
+    auto node = make(c, {}, [&](std::unique_ptr<engine::node_store> inner) {
+      return std::make_unique<gated_node_store>(std::move(inner), g);
+    });
+    const opened_at_the_end opened{g};
+    node->start();
+    ASSERT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
+    auto& shut = in_sweep ? g->sweep : g->cleanup;
+    shut.is_shut = true;
+    ASSERT_TRUE(eventually(5s, [&] { return shut.is_waited_at.load(); }));
+    const auto began = clock->now();
+    const int before = g->heartbeats;
+    ASSERT_TRUE(eventually(5s, [&] { return clock->now() - began > 3 * c.dead_after && g->heartbeats >= before + 5; }));
+    EXPECT_TRUE(shut.is_shut);
+    auto looker = storage::memory::make_node_store(db);
+    ASSERT_TRUE(looker->join("looker", {"echo"}));
+    const auto alive = looker->heartbeat("looker", {}, c.dead_after);
+    ASSERT_TRUE(alive);
+    EXPECT_EQ(std::count_if(alive->begin(), alive->end(), [&](const auto& n) { return n.node == c.node; }), 1);
+    EXPECT_TRUE(node->is_ready()) << node->why_not_ready();
+    g->open();
+    EXPECT_TRUE(node->stop(5s));
+  }
+}
+
+TEST_F(engine_node_test, a_module_that_hangs_is_told_once_and_then_the_process_is_asked_to_end) {
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  log = [&](engine::log_level, std::string_view text, const engine::log_fields& about) {
+    const std::lock_guard lock{mutex};
+    if (about.event == "decide_overdue") lines.emplace_back(text);
+  };
+  auto c = config();
+  c.decide_timeout = 100ms;
+  auto node = started(c);
+  submit(id("flaky-s"), "add", R"({"n":1})");
+  ASSERT_TRUE(answered(id("flaky-s"), 1));
+  EXPECT_EQ(node->counters().decides_overdue, 0u);
+
+  flaky::hanging.is_shut = true;
+  submit(id("flaky-s"), "add", R"({"n":1})", false);
+  submit(id("flaky-s"), "hang");
+  EXPECT_TRUE(eventually(10s, [&] { return node->counters().workers_overdue == 1; }));
+  EXPECT_NE(node->why_not_ready().find("a module does not come back"), std::string::npos) << node->why_not_ready();
+  submit(id("echo-a"), "say");
+  EXPECT_TRUE(answered(id("echo-a"), 1)) << "the other worker goes on";
+  EXPECT_TRUE(eventually(10s, [&] { return hangs > 0; }));
+  EXPECT_EQ(node->counters().decides_overdue, 1u);
+  {
+    const std::lock_guard lock{mutex};
+    EXPECT_EQ(lines.size(), 1u);
+    EXPECT_NE(lines.at(0).find("command flaky-s/3 of type hang"), std::string::npos) << lines[0];
+  }
+  flaky::hanging.open();
+  EXPECT_TRUE(answered(id("flaky-s"), 3));
   EXPECT_TRUE(eventually(5s, [&] { return node->is_ready(); }));
 }
 

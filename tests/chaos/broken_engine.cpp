@@ -115,6 +115,7 @@ void run(const std::map<std::string, std::string>& options, const std::string& b
   actors::node_ports ports;
   ports.make_turn_store = [&] { return break_it(storage::postgres::make_turn_store(store, config.node), bug); };
   ports.nodes = storage::postgres::make_node_store(store);
+  ports.upkeep = storage::postgres::make_node_store(store);
   ports.bus = bus.get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();

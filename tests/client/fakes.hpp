@@ -234,6 +234,8 @@ class fake_commands {
   std::string poison;
   /// Called when a batch is stored, before submit returns.
   std::function<void()> on_stored;
+  /// A submit of one command tells that it is visible before it returns.
+  bool tells_before_the_disk = false;
 
  private:
   class writer;
@@ -250,7 +252,8 @@ class fake_commands {
 class fake_commands::writer final : public engine::command_store {
  public:
   explicit writer(fake_commands& commands) : c_(commands) {}
-  engine::result<std::vector<engine::submit_receipt>> submit(std::span<const engine::command_request> batch) override {
+  engine::result<std::vector<engine::submit_receipt>> submit(std::span<const engine::command_request> batch,
+                                                              const visible_function& visible) override {
     using engine::submit_receipt;
     std::unique_lock lock{c_.mutex_};
     ++c_.submits_;
@@ -282,6 +285,7 @@ class fake_commands::writer final : public engine::command_store {
     }
     c_.transactions_.push_back(std::move(t));
     if (c_.on_stored) c_.on_stored();
+    if (c_.tells_before_the_disk && visible && batch.size() == 1) visible(receipts);
     if (code) return engine::fail(*code, "as told");
     return receipts;
   }

@@ -48,6 +48,19 @@ TEST_F(submitter_test, stores_a_command_and_then_wakes_its_session) {
   EXPECT_EQ(bus.wakes()[0].last.value, 1);
 }
 
+TEST_F(submitter_test, wakes_the_session_as_soon_as_its_command_is_visible_and_once) {
+  commands.tells_before_the_disk = true;
+  commands.fail_next(errc::commit_in_doubt, /*is_stored=*/true);
+  const auto lost = make().submit(command("chat-1", 1));
+  ASSERT_FALSE(lost) << "nobody knows whether it is durable";
+  EXPECT_EQ(lost.error().code, errc::commit_in_doubt);
+  ASSERT_EQ(bus.wakes().size(), 1u);
+  ASSERT_TRUE(made->submit(command("chat-1", 2)));
+  ASSERT_EQ(bus.wakes().size(), 2u);
+  EXPECT_EQ(bus.wakes()[1].last.value, 2);
+  EXPECT_EQ(commands.log("chat-1").size(), 2u);
+}
+
 TEST_F(submitter_test, does_a_lone_command_on_the_callers_thread) {
   std::thread::id thread;
   commands.on_stored = [&] { thread = std::this_thread::get_id(); };

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <set>
 #include <thread>
 
 #include "tests/e2e/deployment.hpp"
@@ -111,33 +112,79 @@ TEST_F(crash_e2e_test, commands_sent_between_sessions_arrive_once_although_engin
   EXPECT_EQ(d.value("SELECT count(*) || ' ' || max(seq) FROM rowcall.update_log WHERE session_id = 'echo-to'"), "800 800");
 }
 
-TEST_F(crash_e2e_test, a_command_that_kills_the_process_is_parked_in_the_end) {
-  const std::vector<std::string> arguments{"--retry-attempts-max", "4"};
-  auto start = [&] { return std::make_unique<engine_process>(d, arguments, engine_process::program::misbehaving); };
-  auto engine = start();
-  engine->wait_ready();
-  auto submit = [&](const std::string& session, const std::string& type) {
+/// Engines that end again and again, and are started again each time.
+struct deadly_command_e2e_test : crash_e2e_test {
+  static constexpr auto misbehaving = engine_process::program::misbehaving;
+  std::vector<std::string> arguments{"--retry-attempts-max", "4"};
+  std::vector<std::unique_ptr<engine_process>> engines;
+  std::set<int> exit_codes;
+  std::string log;  ///< of the last one that died
+
+  void submit(const std::string& session, const std::string& type) {
     auto o = submitter->submit(engine::command_request{id(session), type, "{}", {}});
     ASSERT_TRUE(o) << o.error().message;
-  };
-  submit("crashing-a", "ok");
-  submit("crashing-a", "crash");
-  submit("crashing-a", "ok");
-  for (int i = 0; i < 5; ++i) submit("echo-" + std::to_string(i), "say");
-  int deaths = 0;
-  for (; deaths < 10 && d.value("SELECT count(*) FROM rowcall.dead_letters") == "0"; ++deaths) {
-    ASSERT_TRUE(eventually(20s, [&] {
-      return !engine->process().running() || d.value("SELECT count(*) FROM rowcall.dead_letters") != "0";
-    })) << engine->log();
-    if (engine->process().running()) break;
-    engine = start();
   }
-  EXPECT_GE(deaths, 3) << "it was tried again";
-  ASSERT_TRUE(drained(d, 10s));
-  EXPECT_EQ(d.value("SELECT string_agg(session_id || '/' || command_seq, ' ') FROM rowcall.dead_letters"), "crashing-a/2")
-      << "and none of those that were served beside it";
-  EXPECT_EQ(d.value("SELECT string_agg(type, ' ' ORDER BY seq) FROM rowcall.update_log WHERE session_id = 'crashing-a'"),
-            "command_done command_failed command_done");
+  /// Starts those again that have ended; how many.
+  int start_again() {
+    int deaths = 0;
+    for (auto& e : engines) {
+      if (e->process().running()) continue;
+      exit_codes.insert(e->process().wait(1s).value_or(-1));
+      log = e->log();
+      e = std::make_unique<engine_process>(d, arguments, misbehaving);
+      ++deaths;
+    }
+    return deaths;
+  }
+  /// `deadly` stands between two harmless commands of its session, and others come in all the while: only it is parked,
+  /// after at least as many deaths as attempts are allowed without the one that is counted when it is parked.
+  void expect_parked(const std::string& deadly, int engine_count) {
+    for (int i = 0; i < engine_count; ++i)
+      engines.push_back(std::make_unique<engine_process>(d, arguments, misbehaving));
+    for (auto& e : engines) e->wait_ready();
+    submit("crashing-a", "ok");
+    submit("crashing-a", deadly);
+    submit("crashing-a", "ok");
+    int deaths = 0, beside = 0;
+    ASSERT_TRUE(eventually(60s, [&] {
+      if (const int ended = start_again(); ended > 0) {
+        deaths += ended;
+        submit("echo-" + std::to_string(beside++ % 5), "say");
+      }
+      return d.value("SELECT count(*) FROM rowcall.dead_letters") != "0";
+    })) << log;
+    EXPECT_GE(deaths, 3) << "it was tried again";
+    EXPECT_LE(deaths, 8 * engine_count) << "and not for ever";
+    ASSERT_TRUE(drained(d, 10s));
+    for (auto& e : engines) EXPECT_TRUE(e->process().running()) << e->log();
+    EXPECT_EQ(d.value("SELECT string_agg(session_id || '/' || command_seq, ' ') FROM rowcall.dead_letters"),
+              "crashing-a/2")
+        << "and none of those that were served beside it";
+    EXPECT_EQ(
+        d.value("SELECT string_agg(type, ' ' ORDER BY seq) FROM rowcall.update_log WHERE session_id = 'crashing-a'"),
+        "command_done command_failed command_done");
+    EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.update_log WHERE session_id LIKE 'echo-%'"),
+              std::to_string(beside));
+  }
+};
+
+TEST_F(deadly_command_e2e_test, a_command_that_kills_the_process_is_parked_in_the_end) { expect_parked("crash", 1); }
+
+TEST_F(deadly_command_e2e_test, a_command_that_never_comes_back_is_parked_in_the_end_on_whichever_engine) {
+  arguments.insert(arguments.end(), {"--decide-timeout", "200ms", "--workers", "1", "--backlog-workers", "0"});
+  expect_parked("hang", 2);
+  EXPECT_EQ(exit_codes, std::set<int>{9});
+  EXPECT_NE(log.find("crashing-a/2 of type hang"), std::string::npos) << log;
+}
+
+TEST_F(deadly_command_e2e_test, an_engine_that_is_stopped_while_a_module_hangs_does_not_leave_cleanly) {
+  engine_process engine(d, {"--decide-timeout", "1s", "--stop-timeout", "100ms"}, misbehaving);
+  engine.wait_ready();
+  submit("crashing-a", "hang");
+  ASSERT_TRUE(eventually(20s, [&] { return engine.log().find("a module does not come back") != std::string::npos; }));
+  engine.process().signal(SIGTERM);
+  ASSERT_TRUE(eventually(20s, [&] { return !engine.process().running(); }));
+  EXPECT_EQ(d.value("SELECT count(*) FROM rowcall.nodes WHERE stopped_at IS NOT NULL"), "0");
 }
 
 }  // namespace

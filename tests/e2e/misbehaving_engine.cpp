@@ -1,9 +1,12 @@
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "engine/module.hpp"
 #include "tools/rowcall/main.hpp"
 
-/// The standard engine with one more module, whose command `crash` ends the process: what no module should do.
+/// The standard engine with one more module that does what no module should: its command `crash` ends the process, and
+/// `hang` never comes back.
 namespace {
 
 struct crashing {
@@ -11,6 +14,7 @@ struct crashing {
   struct state {};
   static rowcall::engine::decision decide(const state&, const rowcall::engine::command& c) {
     if (c.type == "crash") std::_Exit(70);
+    while (c.type == "hang") std::this_thread::sleep_for(std::chrono::seconds{1});
     return {};
   }
   static void apply(state&, const rowcall::engine::update&) {}

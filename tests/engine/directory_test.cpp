@@ -126,7 +126,6 @@ TEST_F(directory_test, what_becomes_ready_while_a_short_turn_is_open_waits_for_i
   const auto second = d.take(now);
   ASSERT_EQ(second.sessions.size(), 1u);
   for (int i = 0; i < 100; ++i) d.wake(id("echo-other" + std::to_string(i)), {}, now);
-  EXPECT_FALSE(d.has_ready(now));
   EXPECT_TRUE(d.take(now).sessions.empty());
   ASSERT_TRUE(d.next_due());
   EXPECT_EQ(*d.next_due(), now + config.overlap_after);
@@ -148,7 +147,7 @@ TEST_F(directory_test, a_long_turn_does_not_keep_the_others_waiting) {
   finish_one(d, done(slow.sessions[0].index, 1));
   // Turns are long now: the next ones share the shards, and open at once.
   d.wake(id("echo-slow"), {}, now);
-  EXPECT_TRUE(d.has_ready(now));
+  EXPECT_FALSE(d.take(now).sessions.empty());
 }
 
 TEST_F(directory_test, a_turn_in_isolation_keeps_nobody_waiting) {
@@ -256,7 +255,7 @@ TEST_F(directory_test, a_skipped_shard_is_left_alone_for_a_while_that_grows) {
     f.index = turn.sessions[0].index;
     f.kind = status::skipped;
     finish_one(d, f);
-    EXPECT_FALSE(d.has_ready(now + milliseconds{wait - 1}));
+    EXPECT_TRUE(d.take(now + milliseconds{wait - 1}).sessions.empty());
     EXPECT_EQ(d.next_due(), now + milliseconds{wait});
     now += milliseconds{wait};
   }
@@ -373,7 +372,7 @@ TEST_F(directory_test, the_slots_of_a_crowd_that_has_gone_are_given_back) {
   finish_one(d, done(d.take(now).sessions.at(0).index, 1));
   for (int i = 0; i < 20'000; ++i) d.wake(id("echo-" + std::to_string(i)), {}, now);
   EXPECT_FALSE(d.shrink()) << "all are in use";
-  while (d.has_ready(now)) {
+  while (d.ready_count() > 0) {
     const auto turn = d.take(now);
     std::vector<directory::finished> ended;
     for (const auto& s : turn.sessions) ended.push_back(done(s.index, 1));

@@ -61,6 +61,11 @@ class alerts(unittest.TestCase):
                     self.assertEqual(set(rule["annotations"]), {"summary", "description"})
 
 
+    def test_a_backlog_too_large_to_count_still_grows(self):
+        rules = {rule["alert"]: rule for group in self.file["groups"] for rule in group["rules"]}
+        self.assertIn("rowcall_cluster_pending_is_exact) == 0", rules["RowcallBacklogGrows"]["expr"])
+
+
 class dashboard(unittest.TestCase):
     def setUp(self):
         self.dashboard = json.loads((FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8"))

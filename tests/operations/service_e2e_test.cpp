@@ -56,6 +56,14 @@ TEST(service_e2e_test, the_unit_is_sound) {
   EXPECT_EQ(support::tail_of(log), "") << "warnings";
 }
 
+// A command that kills the process is parked after retry-attempts-max starts: systemd must not refuse one before that.
+TEST(service_e2e_test, the_unit_puts_no_limit_on_restarts) {
+  const auto text = unit_text();
+  const auto unit = text.substr(0, text.find("[Service]"));
+  EXPECT_THAT(unit, HasSubstr("\nStartLimitIntervalSec=0\n"));
+  EXPECT_THAT(text, HasSubstr("\nRestart=always\n"));
+}
+
 /// A socket as systemd would listen on.
 class manager {
  public:

@@ -15,6 +15,7 @@ enum class deliberate_bug {
   none,
   publish_before_commit,   ///< a notice goes out, then COMMIT is tried
   ack_before_commit,       ///< a client is told "stored" when the connection was lost before COMMIT
+  ack_before_flush,        ///< a client is told "stored" when the server crashed before the command was on the disk
   folded_claim,            ///< the commands are read before the locks are granted
   no_fence,                ///< the same, and no primary key stops the stale turn
   no_lock,                 ///< a shard that is locked is served all the same, from what was committed before

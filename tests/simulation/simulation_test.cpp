@@ -110,6 +110,7 @@ TEST_P(bugs, are_found) {
 }
 INSTANTIATE_TEST_SUITE_P(simulation, bugs,
                          testing::Values(deliberate_bug::publish_before_commit, deliberate_bug::ack_before_commit,
+                                         deliberate_bug::ack_before_flush,
                                          deliberate_bug::no_lock, deliberate_bug::lost_send,
                                          deliberate_bug::doubled_submit, deliberate_bug::reversed_fetch,
                                          deliberate_bug::silent_commit_failure, deliberate_bug::no_sweep,

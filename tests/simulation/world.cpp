@@ -11,7 +11,6 @@ using engine::errc;
 
 namespace {
 constexpr std::size_t nodes_max = 3, clients_count = 3;
-constexpr int pause_depth_max = 4;
 constexpr auto quiet_max = 60s;  ///< virtual
 constexpr std::size_t quiet_steps_max = 60'000;
 constexpr int jobs_at_end_max = 10'000;
@@ -151,11 +150,22 @@ void world::boot(std::size_t index) {
   }
   caf::anon_send(n.directory, actors::workers_ready{n.workers});
 
+  actors::upkeep_actor_config u;
+  u.kinds = modules_.kinds();
+  u.sweep_interval = is_calm_ ? std::chrono::milliseconds{1h} : 200ms;
+  u.reconnect_wait_max = 100ms;
+  u.clock = clock_;
+  u.counters = &n.counters;
+  u.is_joined = &n.is_joined;
+  u.log = log;
+  n.upkeep_store = std::make_shared<faulty_node_store>(storage::memory::make_node_store(db_), *this, n.name);
+  n.upkeep = system_->spawn(actors::upkeep, u, n.upkeep_store, n.directory);
+  adopt(n.upkeep, n, "upkeep");
+
   actors::node_actor_config c;
   c.node = n.name;
   c.kinds = modules_.kinds();
   c.shard_count = d.directory.shard_count;
-  c.sweep_interval = is_calm_ ? std::chrono::milliseconds{1h} : 200ms;
   c.heartbeat_interval = 100ms;
   c.dead_after = 300ms;
   c.reconnect_wait_max = 100ms;
@@ -166,8 +176,9 @@ void world::boot(std::size_t index) {
   c.is_joined = &n.is_joined;
   c.log = log;
   n.node_store = std::make_shared<faulty_node_store>(storage::memory::make_node_store(db_), *this, n.name);
-  n.node = system_->spawn(actors::node, c, n.node_store, n.directory);
+  n.node = system_->spawn(actors::node, c, n.node_store, n.directory, n.upkeep);
   adopt(n.node, n, "node");
+  caf::anon_send(n.upkeep, actors::upkeep_tick{});
   caf::anon_send(n.node, actors::node_tick{});
   note("boot " + n.name);
 }
@@ -184,15 +195,19 @@ void world::kill(std::size_t index, bool may_vanish) {
     auto connection = s->cut();
     if (vanishes) orphans_.push_back(std::move(connection));
   }
-  if (auto connection = n.node_store->cut(); vanishes) node_orphans_.push_back(std::move(connection));
+  for (auto& s : {n.node_store, n.upkeep_store})
+    if (auto connection = s->cut(); vanishes) node_orphans_.push_back(std::move(connection));
   n.turn_stores.clear();
   n.node_store.reset();
+  n.upkeep_store.reset();
   std::erase_if(owners_, [&](const auto& o) { return o.second.first == &n; });
   for (auto& w : n.workers) caf::anon_send_exit(w, caf::exit_reason::kill);
   caf::anon_send_exit(n.node, caf::exit_reason::kill);
+  caf::anon_send_exit(n.upkeep, caf::exit_reason::kill);
   caf::anon_send_exit(n.directory, caf::exit_reason::kill);
   n.workers.clear();
   n.node = actors::node_actor{};
+  n.upkeep = actors::upkeep_actor{};
   n.directory = actors::directory_actor{};
 }
 
@@ -250,7 +265,7 @@ void world::strike() {
       note(is_bus_down_ ? "FAULT bus down" : "bus up");
       if (!is_bus_down_)
         for (auto* b : nodes_)
-          if (!b->is_dead) caf::anon_send(b->node, actors::sweep_request{});
+          if (!b->is_dead) caf::anon_send(b->upkeep, actors::sweep_request{});
       return;
     case 6:
       ++faults_;
@@ -476,6 +491,7 @@ std::string to_string(deliberate_bug bug) {
     case deliberate_bug::none: return "none";
     case deliberate_bug::publish_before_commit: return "publish_before_commit";
     case deliberate_bug::ack_before_commit: return "ack_before_commit";
+    case deliberate_bug::ack_before_flush: return "ack_before_flush";
     case deliberate_bug::folded_claim: return "folded_claim";
     case deliberate_bug::no_fence: return "no_fence";
     case deliberate_bug::no_lock: return "no_lock";

@@ -63,9 +63,10 @@ struct node_boot {
   std::shared_ptr<actors::wake_inbox> inbox = std::make_shared<actors::wake_inbox>();
   std::unique_ptr<node_bus> bus;
   std::vector<std::shared_ptr<faulty_turn_store>> turn_stores;
-  std::shared_ptr<faulty_node_store> node_store;
+  std::shared_ptr<faulty_node_store> node_store, upkeep_store;
   actors::directory_actor directory;
   actors::node_actor node;
+  actors::upkeep_actor upkeep;
   std::vector<actors::turn_worker_actor> workers;
 };
 
@@ -74,6 +75,7 @@ struct sim_client {
   std::string name;
   std::vector<engine::command_request> batch;  ///< to be resubmitted; empty when nothing is in doubt
   std::vector<std::size_t> records;            ///< of the batch, in world::submits
+  bool is_waiting = false;                     ///< for the disk, while others go on
 };
 
 struct sim_follower {
@@ -86,6 +88,7 @@ class world final : public fate {
  public:
   static constexpr std::size_t sessions_count = 6, followers_count = 2;
   static constexpr std::int64_t commands_max = 80;  ///< of all clients
+  static constexpr int pause_depth_max = 4;  ///< others that go on while one waits, while one waits ...
   static constexpr std::uint64_t store_calls_max = 20'000;  ///< of a run, which makes some hundreds
 
   explicit world(const options& o);
@@ -128,6 +131,8 @@ class world final : public fate {
   void deliver();
   void act(sim_client& c);
   void submit(sim_client& c);
+  void send_wakes(const sim_client& c, std::span<const engine::submit_receipt> receipts);
+  void wait_for_flush(sim_client& c);
   void catch_up(sim_follower& f, std::size_t session);
   void hear(sim_follower& f, const engine::update_notice& n);
   void see(sim_follower& f, std::size_t session, const engine::update_row& u);

@@ -8,6 +8,7 @@ namespace rowcall::simulation {
 // ---------------------------------------------------------------- clients
 
 void world::act(sim_client& c) {
+  if (c.is_waiting) return;
   if (!c.batch.empty()) return submit(c);
   if (!clients_on_ || last_n_ >= commands_max) return;
   const bool has_key = happens(0.5);
@@ -65,15 +66,22 @@ void world::submit(sim_client& c) {
     if (!has_key) settle(checker::outcome::refused);
     return;
   }
-  auto stored = commands_->submit(c.batch);
+  std::vector<engine::submit_receipt> told;
+  auto stored = commands_->submit(c.batch, [&](std::span<const engine::submit_receipt> receipts) {
+    told.assign(receipts.begin(), receipts.end());
+    send_wakes(c, receipts);
+    wait_for_flush(c);
+  });
+  if (!stored) {
+    if (bug() != deliberate_bug::ack_before_flush) return settle(checker::outcome::unknown);
+    stored = told;
+  }
   if (strikes(0.05, "connection lost after COMMIT", c.name)) {
     if (!has_key) settle(checker::outcome::unknown);
     if (has_key && bug() == deliberate_bug::doubled_submit)
       for (auto& r : c.batch) *r.idempotency_key += '\'';
     return;
   }
-  std::vector<engine::wake> wakes;
-  std::string text = c.name + " submitted";
   for (std::size_t i = 0; i < stored->size(); ++i) {
     const auto& r = (*stored)[i];
     auto& record = history_.submits[c.records[i]];
@@ -81,19 +89,41 @@ void world::submit(sim_client& c) {
         r.kind == engine::submit_receipt::outcome::unknown_kind || r.kind == engine::submit_receipt::outcome::busy;
     record.result = is_refused ? checker::outcome::refused : checker::outcome::acknowledged;
     record.seq = r.seq.value;
-    text += ' ' + record.session + '/' + std::to_string(r.seq.value) + ' ' + record.type;
-    if (is_refused) continue;
+  }
+  if (told.empty()) send_wakes(c, *stored);
+  c.batch.clear();
+  c.records.clear();
+}
+
+/// The commands are visible: what client::submitter does then.
+void world::send_wakes(const sim_client& c, std::span<const engine::submit_receipt> receipts) {
+  std::vector<engine::wake> wakes;
+  std::string text = c.name + " submitted";
+  for (std::size_t i = 0; i < receipts.size(); ++i) {
+    const auto& r = receipts[i];
+    text += ' ' + c.batch[i].session.str() + '/' + std::to_string(r.seq.value) + ' ' + c.batch[i].type;
+    if (r.kind == engine::submit_receipt::outcome::unknown_kind || r.kind == engine::submit_receipt::outcome::busy) continue;
     wakes.push_back({c.batch[i].session, r.seq});
-    // What client::submitter does with a single command.
-    if (stored->size() > 1 || r.kind != engine::submit_receipt::outcome::stored) continue;
+    if (receipts.size() > 1 || r.kind != engine::submit_receipt::outcome::stored) continue;
     engine::command_row row{r.seq, c.batch[i].type, c.batch[i].data, {}};
     if (strikes(0.15, "a wake brings a wrong command", c.name)) row.data.insert(row.data.find(':') + 1, "1");
     wakes.back().command = std::make_shared<const engine::command_row>(std::move(row));
   }
   note(std::move(text));
-  c.batch.clear();
-  c.records.clear();
   if (!strikes(0.03, "died before its wake", c.name)) publish(c.name, wakes);
+}
+
+/// The disk takes its time: others go on, and the server may crash.
+void world::wait_for_flush(sim_client& c) {
+  if (is_over_ || depth_ >= pause_depth_max) return;
+  c.is_waiting = true;
+  ++depth_;
+  if (happens(0.3))
+    for (auto left = below(25); left > 0; --left) step();
+  if (strikes(0.05, "the server crashes before the flush", c.name))
+    note(std::to_string(storage::memory::crash(*db_)) + " commands are gone");
+  --depth_;
+  c.is_waiting = false;
 }
 
 // ---------------------------------------------------------------- followers

@@ -49,6 +49,8 @@ command_line read_command_line(int argc, char** argv) {
   app.add_option("--in-flight-max", o.in_flight_max, "not acknowledged at a time; beyond it the generator waits")
       ->capture_default_str()
       ->group(load);
+  app.add_flag("--give-up", o.gives_up, "beyond --in-flight-max, leave commands out (errors: given_up) instead of waiting")
+      ->group(load);
   app.add_flag("--find-max", o.has_find_max, "search the highest rate that keeps --p99, from --rate on")->group(load);
   app.add_option("--p99", o.p99_bound, "find-max: bound of the 99th percentile")->capture_default_str()->group(load);
   app.add_option("--step", o.step, "find-max: length of one trial")->capture_default_str()->group(load);

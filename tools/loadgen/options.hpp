@@ -39,6 +39,7 @@ struct run_options {
   std::string warm_up = "2s", drain = "30s", reconnect_every;
   std::uint64_t seed = 1, commands_max = 0;
   std::size_t in_flight_max = 200'000;
+  bool gives_up = false;
   bool has_idempotency_keys = false;
   std::size_t submitters = 1, followers = 1;
   std::string poll_interval;          ///< empty: by the number of sessions

@@ -69,8 +69,14 @@ void recorder::read(nanoseconds now, nanoseconds intended, bool ok) {
   }
 }
 
+void recorder::given_up(nanoseconds intended) { count_error(intended, "given_up"); }
+
 void recorder::failed(nanoseconds intended, std::string_view code) {
   --in_flight_;
+  count_error(intended, code);
+}
+
+void recorder::count_error(nanoseconds intended, std::string_view code) {
   ++current_.count.errors;
   // An error counts wherever it happens; a run whose warm-up fails is no clean run.
   ++total_.errors;

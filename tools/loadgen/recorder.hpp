@@ -21,6 +21,8 @@ class recorder {
   void acknowledged(nanoseconds now, nanoseconds intended);
   void followed(nanoseconds now, nanoseconds intended);
   void rejected(nanoseconds intended);
+  /// A command that was due and not sent, as too many others were on their way.
+  void given_up(nanoseconds intended);
   void read(nanoseconds now, nanoseconds intended, bool ok);
   void failed(nanoseconds intended, std::string_view code);
 
@@ -32,6 +34,7 @@ class recorder {
   void finish(report& r, nanoseconds load_end) const;
 
  private:
+  void count_error(nanoseconds intended, std::string_view code);
   bool is_measured(nanoseconds intended) const { return intended >= warm_up_; }
   stage_report& stage_of(nanoseconds intended) { return stages_[profile_.stage_at(intended)]; }
 

@@ -68,6 +68,7 @@ engine::result<checked_options> check(const run_options& o) {
   p.seed = o.seed;
   p.commands_max = o.commands_max;
   p.in_flight_max = std::max<std::size_t>(1, o.in_flight_max);
+  p.gives_up = o.gives_up;
   p.has_idempotency_keys = o.has_idempotency_keys;
   p.has_fresh_sessions = !o.has_run_name;
   c.p99_bound = duration(o.p99_bound);
@@ -120,6 +121,7 @@ std::vector<std::pair<std::string, std::string>> config_of(const run_options& o,
       {"followers", text(o.followers)},
       {"poll_interval_ms", text(c.poll_interval.count())},
       {"in_flight_max", text(o.in_flight_max)},
+      {"gives_up", o.gives_up ? "yes" : "no"},
       {"idempotency_keys", o.has_idempotency_keys ? "yes" : "no"},
       {"database", without_password(o.connection.database_url)},
       {"nats", without_password(o.connection.nats_url)}};

@@ -323,15 +323,23 @@ void runner::load_open() {
     if (!intended) break;
     while (now() < *intended && !has_stopped()) wait(*intended);
     if (now() >= next_second_) do_periodic_work();
+    bool is_left_out = false;
     while (!has_stopped()) {
       {
         const std::lock_guard lock(mutex_);
-        is_throttled_ = recorder_->in_flight() >= plan_.in_flight_max;
+        const bool is_full = recorder_->in_flight() >= plan_.in_flight_max;
+        is_left_out = is_full && plan_.gives_up;
+        is_throttled_ = is_full && !plan_.gives_up;
+        if (is_left_out) {
+          recorder_->given_up(*intended);
+          ++total_.errors;
+        }
         if (!is_throttled_) break;
       }
       wait(next_second_);
     }
     if (has_stopped()) return;
+    if (is_left_out) continue;
     send(scenario_.next(random), {*intended, no_user});
     retire_sessions();
   }

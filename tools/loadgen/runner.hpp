@@ -37,6 +37,7 @@ struct run_plan {
   std::uint64_t seed = 1;
   std::uint64_t commands_max = 0;       ///< 0: as many as the profile gives
   std::size_t in_flight_max = 200'000;  ///< handed over and not acknowledged; beyond it the generator waits (and the clock runs)
+  bool gives_up = false;                ///< open loop: beyond it, commands are left out instead (errors: given_up)
   bool has_idempotency_keys = false;    ///< makes commits in doubt safe to repeat, and costs an index entry a command
   std::string run = "r";                ///< part of the idempotency keys: two runs on one database need two
   bool has_fresh_sessions = true;       ///< the sessions have no history: their cursors need not be asked for

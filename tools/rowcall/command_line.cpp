@@ -206,6 +206,10 @@ void add_serve(CLI::App& app, serve_options& o) {
   duration("--passivate-after", o.passivate_after, "an idle session leaves memory after this");
   duration("--transaction-timeout", o.transaction_timeout, "a node that is cut off keeps its shards at most this long");
   duration("--statement-timeout", o.statement_timeout, "bound on one SQL statement");
+  duration(
+      "--decide-timeout", o.decide_timeout,
+      "a module that is at one command for longer is reported, and after three times that the process ends, so that "
+      "the command is parked in the end; at most a fifth of the transaction timeout; 0 does not watch");
   count("--snapshot-interval-updates", o.snapshot_interval_updates, 1, 1'000'000,
         "updates between two snapshots of a session");
   count("--retry-attempts-max", o.retry_attempts_max, 1, 1'000, "attempts before a failing command is parked");

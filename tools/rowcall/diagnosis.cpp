@@ -127,7 +127,7 @@ void judge_connections(const storage::postgres::inspection& p, report& out) {
   const auto judge = [&](const std::string& whose, int used, int max, const std::string& setting) {
     const auto text = std::to_string(used) + " of " + std::to_string(max) + " connections" + whose + " are in use";
     const auto advice =
-        "An engine takes one for each turn worker and one more, each submitter and follower one: raise " + setting +
+        "An engine takes one for each turn worker and three more, each submitter and follower one: raise " + setting +
         ", or put a pooler in session mode before the clients.";
     if (max - used < connections_free_min)
       out.error("connections", text, advice);

@@ -74,6 +74,10 @@ void add_node_metrics(exposition& out, const actors::metrics& m, int turn_worker
   out.counter("rowcall_retries_total", "Attempts recorded for failing commands.", value_of(m.retries));
   out.counter("rowcall_commands_parked_total", "Commands given up and moved to the dead letters.",
               value_of(m.dead_letters));
+  out.counter("rowcall_decides_overdue_total", "Commands that a module was at for longer than decide-timeout.",
+              value_of(m.decides_overdue));
+  out.gauge("rowcall_workers_overdue", "Turn workers whose module is at such a command now.",
+            value_of(m.workers_overdue));
   out.gauge("rowcall_database_connected", "1 when PostgreSQL answered the last time it was asked.",
             m.is_store_connected.load(std::memory_order_relaxed) ? 1 : 0);
   out.counter("rowcall_database_failures_total", "Turns, heartbeats and sweeps that PostgreSQL did not answer.",

@@ -15,13 +15,15 @@ enum class exit_code : int {
   faulty = 6,     ///< a check counted something lost, duplicated, reordered or missing
   warned = 7,     ///< `doctor`: nothing is broken, but something needs attention
   busy = 8,       ///< refused for now (too many commands are pending, or another process is at it); nothing was stored
+  hung = 9,  ///< `serve`: a module did not come back from a command; to be started again, the command's attempts count
 };
 
 inline constexpr const char* exit_codes_text =
     "Exit codes: 0 done; 1 operating error (server not reachable, schema does not fit); 2 invalid command line or\n"
     "input, nothing was sent; 3 refused, rejected or failed command; 4 timed out (a submitted command stays valid);\n"
     "5 not found, or removed by retention; 6 a check found lost, duplicated or reordered updates; 7 `doctor` found\n"
-    "something that needs attention; 8 busy: refused for now, nothing was stored, try again later.";
+    "something that needs attention; 8 busy: refused for now, nothing was stored, try again later; 9 `serve` ended\n"
+    "because a module did not come back from a command: start it again, the command is given up in the end.";
 
 /// The exit code that goes with an operating error.
 exit_code exit_code_of(const engine::error& error);

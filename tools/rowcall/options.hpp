@@ -90,6 +90,7 @@ struct serve_options {
   milliseconds passivate_after{30'000};     ///< an idle session's state leaves memory
   milliseconds transaction_timeout{5'000};  ///< a stopped node keeps its shards at most this long
   milliseconds statement_timeout{30'000};
+  milliseconds decide_timeout{1'000};  ///< for one command; three times that ends the process; 0 = nobody watches
   int snapshot_interval_updates = 256;
   int retry_attempts_max = 10;
   milliseconds retry_base{100};

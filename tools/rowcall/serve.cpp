@@ -38,6 +38,7 @@ actors::node_config node_config_of(const serve_options& o) {
   c.sweep_interval = o.sweep_interval;
   c.heartbeat_interval = o.heartbeat_interval;
   c.dead_after = o.dead_after;
+  c.decide_timeout = std::min(o.decide_timeout, o.transaction_timeout / 5);
   c.admission = {o.session_pending_max, o.pending_max};
   c.retention = std::chrono::duration_cast<std::chrono::seconds>(o.retention);
   c.retention_interval = o.retention_interval;
@@ -78,8 +79,8 @@ void report_until_stopped(const actors::engine_node& node, const engine::bus& bu
       spdlog::info("ready");
       tell_service_manager("READY=1\nSTATUS=serving");
     } else {
-      spdlog::warn("not ready: {}; reconnecting", why_not);
-      tell_service_manager("STATUS=" + why_not + "; reconnecting");
+      spdlog::warn("not ready: {}", why_not);
+      tell_service_manager("STATUS=" + why_not);
     }
   }
 }
@@ -120,6 +121,7 @@ exit_code run(const global_options& global, const serve_options& options, engine
     return storage::postgres::make_turn_store(turn_store_config_of(global, *incarnation, options), config.node);
   };
   ports.nodes = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
+  ports.upkeep = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
   ports.bus = bus->get();
   ports.modules = &modules;
   ports.clock = actors::make_steady_clock();
@@ -129,6 +131,13 @@ exit_code run(const global_options& global, const serve_options& options, engine
     has_died = true;
     if (*telemetry) (*telemetry)->died(what);
     kill(getpid(), SIGTERM);  // the main thread waits for signals only
+  };
+  ports.on_hang = [](std::string_view what) {
+    report_left_out(true);
+    spdlog::critical("{}; ending the process, so that the attempt counts", what);
+    spdlog::default_logger()->flush();
+    // Not abort(): while a core is written, the connections, and with them the shards, stay this node's.
+    _exit(static_cast<int>(exit_code::hung));
   };
   actors::engine_node node{config, std::move(ports)};
 

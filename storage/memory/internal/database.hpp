@@ -52,6 +52,10 @@ class database {
 
   // clients
   std::vector<engine::submit_receipt> submit(std::span<const engine::command_request> batch);
+  /// One command that is durable only with the next commit of anybody; a crash() before takes it away. Between the two
+  /// crashes() tells.
+  engine::submit_receipt submit_unflushed(const engine::command_request& request);
+  void flush();
   std::vector<engine::update_page> updates_after(std::span<const engine::follow_position> positions, std::size_t limit);
   std::optional<engine::snapshot_row> snapshot(const engine::session_id& session);
   engine::session_cursor last(const engine::session_id& session);
@@ -70,6 +74,8 @@ class database {
   void declare_table(const std::string& name, std::vector<std::string> key_columns);
   std::size_t drop_open_turns(const std::optional<std::string>& node);
   std::size_t open_turns();
+  std::size_t crash();
+  std::uint64_t crashes();
   void set_fence(bool is_on);
   void set_turn_timeout(std::chrono::milliseconds timeout);
 
@@ -123,9 +129,11 @@ class database {
   };
   using letter_key = std::pair<engine::session_id, engine::command_seq>;
 
+  engine::submit_receipt store(const engine::command_request& request, engine::db_time at);
   engine::db_time now() const;
   std::chrono::milliseconds wait_until(engine::db_time due, engine::db_time now) const;
   void drop_expired_turns();
+  std::size_t drop_turns(const std::optional<std::string>& node);
   void close(turn_id id);
   const session_record* find(const engine::session_id& id) const;
   /// The one way into a command log. False: the key was there, `seq` is its first command's.
@@ -154,6 +162,9 @@ class database {
   std::map<std::string, node_record> nodes_;
   std::map<turn_id, open_turn> turns_;
   engine::admission_limits admission_;
+  /// Committed, but not on the disk; in the order of commit.
+  std::vector<std::pair<engine::session_id, engine::command_seq>> unflushed_;
+  std::uint64_t crashes_ = 0;
   bool is_overloaded_ = false, is_fenced_ = true;
   turn_id last_turn_ = 0;
   std::chrono::milliseconds turn_timeout_{5'000};

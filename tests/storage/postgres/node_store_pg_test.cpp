@@ -51,6 +51,20 @@ TEST_F(sweep_test, a_submit_that_was_open_during_a_sweep_is_found_by_a_later_one
   EXPECT_EQ(sweep(*store), (names{"echo-b", "echo-late"}));
 }
 
+TEST_F(sweep_test, after_a_lost_connection_it_trusts_only_what_is_on_the_disk) {
+  auto store = make_node_store(config());
+  submit("echo-a");
+  EXPECT_EQ(sweep(*store), (names{"echo-a"}));
+  // As if the server had crashed, and lost the transaction whose number this one has got now.
+  submit("echo-b");
+  sql_.query("UPDATE rowcall.command_log b SET xid = a.xid FROM rowcall.command_log a"
+             " WHERE a.session_id = 'echo-a' AND b.session_id = 'echo-b'");
+  EXPECT_EQ(sweep(*store), (names{"echo-a"}));
+  sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  EXPECT_FALSE(store->sweep({"echo"}, [](auto) { return true; }));
+  EXPECT_EQ(sweep(*store), (names{"echo-a", "echo-b"}));
+}
+
 TEST_F(sweep_test, a_held_session_is_found_when_its_retry_is_due) {
   auto store = make_node_store(config());
   submit("echo-a");
@@ -159,6 +173,26 @@ TEST_F(live_nodes_test, a_node_that_was_cut_off_itself_waits_before_it_takes_oth
   EXPECT_EQ(seen_by_a(), 1u);
 }
 
+TEST_F(live_nodes_test, those_that_ended_long_ago_are_forgotten_with_the_next_boot) {
+  sql_.query(
+      "INSERT INTO rowcall.nodes (node, heartbeat_at, stopped_at) SELECT 'stopped-' || n, now() - n * interval '1 h', "
+      "now() - n * interval '1 h' FROM unnest('{1,30}'::int[]) n;"
+      "INSERT INTO rowcall.nodes (node, heartbeat_at) SELECT 'killed-' || n, now() - n * interval '1 h' FROM "
+      "unnest('{0,3,30,40}'::int[]) n;"
+      "UPDATE rowcall.shards SET owner = 'killed-40' WHERE shard = 5");
+  must(a_->join("n1", {"echo"}));
+  EXPECT_EQ(sql_.value("SELECT string_agg(node, ' ' ORDER BY node) FROM rowcall.nodes"),
+            "killed-0 killed-3 killed-40 n1 n2 stopped-1")
+      << "but not one that a claim will ask for";
+  sql_.query(
+      "INSERT INTO rowcall.nodes (node, heartbeat_at, stopped_at) SELECT 'loop-' || n, now() - n * interval '1 s', "
+      "now() FROM generate_series(1, 1500) n");
+  must(a_->join("n1", {"echo"}));
+  EXPECT_EQ(
+      sql_.value("SELECT count(*) || ' ' || max(substr(node, 6)::int) FROM rowcall.nodes WHERE node LIKE 'loop-%'"),
+      "1000 1000");
+}
+
 TEST_F(live_nodes_test, a_turn_of_a_node_that_was_stopped_while_it_copied_rows_is_ended) {
   auto config = this->config();
   config.transaction_timeout = std::chrono::milliseconds{200};
@@ -178,6 +212,10 @@ TEST_F(live_nodes_test, a_turn_of_a_node_that_was_stopped_while_it_copied_rows_i
                       std::to_string(stopped.backend_pid())) == "t";
   }));
   EXPECT_TRUE(is_there());
+  sql_.query(
+      "INSERT INTO rowcall.nodes (node, heartbeat_at) VALUES ('killed', clock_timestamp() - interval '10 minutes')");
+  must(looker->heartbeat("n3", {}, std::chrono::minutes{5}));
+  EXPECT_TRUE(is_there()) << "the silent one has no connection any more: it is somebody else's turn";
   sql_.query("UPDATE rowcall.nodes SET heartbeat_at = clock_timestamp() - interval '10 minutes' WHERE node = 'n2'");
   must(a_->heartbeat("n1", {}, std::chrono::minutes{5}));
   EXPECT_TRUE(is_there()) << "by the bound of this one it may go on";

@@ -45,6 +45,42 @@ TEST_F(submit_test, concurrent_submitters_of_one_session_get_gapless_seqs_in_com
   EXPECT_EQ(seen, threads * each);
 }
 
+TEST_F(submit_test, a_lone_command_is_visible_before_it_is_durable_and_durable_before_its_receipt) {
+  auto store = make_command_store(config());
+  must(store->submit(std::vector<command_request>{{id("echo-a"), "say", "{}"}}));
+  std::string written;
+  const std::vector<command_request> second{{id("echo-a"), "say", R"({"n":2})"}};
+  const auto receipts = must(store->submit(second, [&](std::span<const submit_receipt> told) {
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].seq, command_seq{2});
+    EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.command_log WHERE session_id = 'echo-a' AND seq = 2"), "1");
+    written = sql_.value("SELECT pg_current_wal_insert_lsn()");
+  }));
+  ASSERT_FALSE(written.empty());
+  EXPECT_EQ(sql_.value("SELECT pg_current_wal_flush_lsn() >= '" + written + "'"), "t");
+  EXPECT_EQ(receipts[0].seq, command_seq{2});
+}
+
+TEST_F(submit_test, a_lone_command_is_in_doubt_when_the_server_goes_before_it_is_durable) {
+  auto store = make_command_store(config());
+  must(store->submit(std::vector<command_request>{{id("echo-a"), "say", "{}"}}));
+  const std::vector<command_request> second{{id("echo-a"), "say", "{}"}};
+  const auto lost = store->submit(second, [&](auto) {
+    sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  });
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, errc::commit_in_doubt);
+}
+
+/// Another submit with the key is told that the command is stored, and does not wait for the first one's disk.
+TEST_F(submit_test, a_command_with_a_key_is_durable_as_soon_as_it_is_visible) {
+  auto store = make_command_store(config());
+  must(store->submit(std::vector<command_request>{{id("echo-a"), "say", "{}"}}));
+  std::vector<command_request> keyed{{id("echo-a"), "say", "{}"}};
+  keyed[0].idempotency_key = "k";
+  must(store->submit(keyed, [](auto) { ADD_FAILURE() << "was told before it was durable"; }));
+}
+
 TEST_F(submit_test, an_isolation_level_that_would_not_see_other_submitters_is_refused) {
   sql_.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
   try {

@@ -27,13 +27,14 @@ class stalling_store final : public engine::command_store {
  public:
   stalling_store(std::unique_ptr<engine::command_store> store, std::size_t stall_at, milliseconds length)
       : store_(std::move(store)), stall_at_(stall_at), length_(length) {}
-  engine::result<std::vector<engine::submit_receipt>> submit(std::span<const engine::command_request> batch) override {
+  engine::result<std::vector<engine::submit_receipt>> submit(std::span<const engine::command_request> batch,
+                                                              const visible_function& visible) override {
     seen_ += batch.size();
     if (stall_at_ != 0 && seen_ > stall_at_) {
       stall_at_ = 0;
       std::this_thread::sleep_for(length_);  // the fault itself; nothing is synchronised by it
     }
-    return store_->submit(batch);
+    return store_->submit(batch, visible);
   }
 
  private:

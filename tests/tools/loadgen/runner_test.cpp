@@ -74,6 +74,19 @@ TEST(runner, a_stall_that_blocks_the_generator_itself_counts_from_the_intended_s
   EXPECT_EQ(r.count.followed, 20'000u);
 }
 
+TEST(runner, what_is_due_beyond_the_bound_can_be_left_out_and_is_counted) {
+  const auto s = echo(10);
+  run_plan plan = open_loop("20s@1000");
+  plan.in_flight_max = 10;
+  plan.gives_up = true;
+  const auto [r, requests] = run(plan, *s, {.stall_from = seconds{10}, .stall_until = seconds{11}});
+  // All but ten of what was due in the second of the stall.
+  EXPECT_NEAR(static_cast<double>(r.errors_by_code.at("given_up")), 990, 10);
+  EXPECT_EQ(r.count.followed + r.errors_by_code.at("given_up"), 20'000u);
+  EXPECT_LT(to_ms(r.send_lag.max()), 100) << "it never waits";
+  EXPECT_TRUE(r.found.clean());
+}
+
 TEST(runner, one_lost_update_in_100000_is_told) {
   const auto s = echo(10);
   const auto [r, requests] = run(open_loop("10s@10000"), *s, {.lose = 51'234});
