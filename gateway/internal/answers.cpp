@@ -44,12 +44,10 @@ void log_failure(const engine::log_sink& log, std::string_view event, const engi
       {event, {}, {}, {}});
 }
 
-http_answer gone(engine::update_store& updates, const engine::session_id& session) {
-  const auto snapshot = updates.snapshot(session);
-  if (!snapshot) return problem_of(snapshot.error());
+http_answer gone(const engine::session_id& session, const std::optional<engine::snapshot_row>& snapshot) {
   return problem(410, "gone", "retention removed these updates: take the snapshot, and go on after its seq",
                  ",\"session\":\"" + session.str() + "\",\"snapshot\":\"/v1/sessions/" + session.str() +
-                     "/snapshot\",\"snapshot_seq\":" + std::to_string(*snapshot ? (*snapshot)->seq.value : 0));
+                     "/snapshot\",\"snapshot_seq\":" + std::to_string(snapshot ? snapshot->seq.value : 0));
 }
 
 http_answer problem_of(const engine::error& error) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,8 +25,8 @@ http_answer problem_in(int status, std::string_view name, std::string detail, st
 /// A read that nobody is answered for. Not of what ends by itself: that the database is away is told elsewhere.
 void log_failure(const engine::log_sink& log, std::string_view event, const engine::error& error);
 
-/// The answer where retention has removed what was asked for: it names the snapshot to go on from.
-http_answer gone(engine::update_store& updates, const engine::session_id& session);
+/// The answer where retention has removed what was asked for: it names the snapshot to go on from, the session's last one.
+http_answer gone(const engine::session_id& session, const std::optional<engine::snapshot_row>& snapshot);
 
 /// The answer for a store's or submitter's error.
 http_answer problem_of(const engine::error& error);

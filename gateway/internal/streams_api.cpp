@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 
 #include "gateway/internal/apis.hpp"
 #include "gateway/internal/positions.hpp"
@@ -10,6 +11,9 @@ namespace {
 
 constexpr std::size_t opening_rows_max = 2'000;
 constexpr std::size_t opening_page_max = 200;
+/// A reader has two connections, and both may have been lost while they stood idle.
+constexpr int opening_attempts_max = 3;
+constexpr std::chrono::seconds opening_attempts_time{1};
 
 struct request_place {
   stream_place url;
@@ -22,23 +26,31 @@ struct opening {
   std::vector<stream_start> starts;
   std::optional<http_answer> refusal;
   std::string incarnation;  ///< that it is of
+  bool is_connection_lost = false;
+
+  void refuse(const engine::error& error) {
+    refusal = problem_of(error);
+    is_connection_lost = error.code == engine::errc::connection_lost;
+  }
 };
 
 std::string member(const engine::session_id& session) { return ",\"session\":\"" + session.str() + "\""; }
 
-std::optional<http_answer> check_members(reader_stores& stores, const std::string& user,
-                                         const std::vector<request_place>& places) {
+void check_members(opening& o, reader_stores& stores, const std::string& user,
+                   const std::vector<request_place>& places) {
   std::vector<std::string> chats;
   for (const auto& place : places)
     if (place.is_by_membership) chats.push_back(place.url.session.str());
-  if (chats.empty()) return std::nullopt;
+  if (chats.empty()) return;
   const auto allowed = stores.chats->memberships(user, chats);
-  if (!allowed) return problem_of(allowed.error());
+  if (!allowed) return o.refuse(allowed.error());
   for (const auto& place : places)
     if (place.is_by_membership &&
-        std::find(allowed->begin(), allowed->end(), place.url.session.str()) == allowed->end())
-      return problem(403, "forbidden", "you are no member of " + place.url.session.str(), member(place.url.session));
-  return std::nullopt;
+        std::find(allowed->begin(), allowed->end(), place.url.session.str()) == allowed->end()) {
+      o.refusal =
+          problem(403, "forbidden", "you are no member of " + place.url.session.str(), member(place.url.session));
+      return;
+    }
 }
 
 /// On a reader thread. `known`: the incarnation of before the read; empty: not known yet.
@@ -47,18 +59,19 @@ opening read_opening(reader_stores& stores, std::string known, const std::string
   opening o;
   auto incarnation = incarnation_of(stores, std::move(known));
   if (!incarnation) {
-    o.refusal = problem_of(incarnation.error());
+    o.refuse(incarnation.error());
     return o;
   }
   o.incarnation = *std::move(incarnation);
-  if ((o.refusal = check_members(stores, user, places))) return o;
+  check_members(o, stores, user, places);
+  if (o.refusal) return o;
   const auto limit = std::clamp<std::size_t>(opening_rows_max / places.size(), 10, opening_page_max);
   std::vector<engine::follow_position> positions;
   for (const auto& place : places)
     if (place.after != at_end) positions.push_back({place.url.session, {place.after}});
   auto pages = stores.updates->updates_after(positions, limit);
   if (!pages) {
-    o.refusal = problem_of(pages.error());
+    o.refuse(pages.error());
     return o;
   }
   std::size_t page_index = 0;
@@ -70,7 +83,11 @@ opening read_opening(reader_stores& stores, std::string known, const std::string
     engine::update_page page;
     if (place.after != at_end) page = std::move((*pages)[page_index++]);
     if (page.gone) {
-      o.refusal = gone(*stores.updates, place.url.session);
+      const auto snapshot = stores.updates->snapshot(start.session);
+      if (snapshot)
+        o.refusal = gone(start.session, *snapshot);
+      else
+        o.refuse(snapshot.error());
       return o;
     }
     for (const auto& update : page.updates) start.page.push_back(make_event(start.session, update));
@@ -79,7 +96,7 @@ opening read_opening(reader_stores& stores, std::string known, const std::string
     } else {
       const auto last = stores.updates->last(start.session);
       if (!last) {
-        o.refusal = problem_of(last.error());
+        o.refuse(last.error());
         return o;
       }
       start.end = last->update.value;
@@ -92,6 +109,19 @@ opening read_opening(reader_stores& stores, std::string known, const std::string
       return o;
     }
     o.starts.push_back(std::move(start));
+  }
+  return o;
+}
+
+/// Again when a connection turns out to be lost, as all are by a restart of PostgreSQL: an EventSource that is refused
+/// once never asks again. Then it may be another database.
+opening read_opening_steadily(reader_stores& stores, std::string known, const std::string& user,
+                              const std::vector<request_place>& places) {
+  const auto until = std::chrono::steady_clock::now() + opening_attempts_time;
+  auto o = read_opening(stores, std::move(known), user, places);
+  for (int attempt = 1; o.is_connection_lost && attempt < opening_attempts_max; ++attempt) {
+    if (std::chrono::steady_clock::now() >= until) break;
+    o = read_opening(stores, {}, user, places);
   }
   return o;
 }
@@ -118,7 +148,7 @@ void open_stream(context& c, const exchange_ptr& e, const identity& who, std::ve
   const bool has_heartbeat_events = e->request().parameter("heartbeat") == "event";
   const bool posted =
       c.read([places = std::move(places), user = who.user, known = c.feeds->incarnation()](
-                 reader_stores& stores) { return read_opening(stores, known, user, places); },
+                 reader_stores& stores) { return read_opening_steadily(stores, known, user, places); },
              [&c, e, who, is_single, has_heartbeat_events](opening o) {
                if (o.refusal) return e->answer(*std::move(o.refusal));
                if (!c.feeds->holds(o.incarnation)) return e->answer(restored_meanwhile());

@@ -62,7 +62,10 @@ http_answer page_after(reader_stores& stores, const engine::session_id& session,
   // One more than asked for tells whether there is more.
   auto page = stores.updates->updates_after(session, {after}, limit + 1);
   if (!page) return problem_of(page.error());
-  if (page->gone) return gone(*stores.updates, session);
+  if (page->gone) {
+    const auto snapshot = stores.updates->snapshot(session);
+    return snapshot ? gone(session, *snapshot) : problem_of(snapshot.error());
+  }
   const bool has_more = page->updates.size() > limit;
   if (has_more) page->updates.pop_back();
   std::string body = "{\"session\":\"" + session.str() + "\",";

@@ -248,6 +248,16 @@ class api(unittest.TestCase):
         self.assertEqual([e[0] for e in stream.until("heartbeat")], ["incarnation", "ready", "heartbeat"])
         stream.close()
 
+    def test_a_stream_opens_though_the_connections_to_the_database_were_lost_meanwhile(self):
+        self.chat("lost", "chat-lost")
+        c = self.world.client("lost")
+        for _ in range(2):
+            self.world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%gateway%'")
+            for _ in range(6):
+                stream = c.stream("/v1/stream?session=user-lost:0&session=chat-lost:0")
+                stream.until("ready")
+                stream.close()
+
     def test_who_leaves_a_chat_is_told_and_hears_nothing_more(self):
         self.chat("lea", "chat-leave", "max")
         max_stream = self.world.client("max").stream("/v1/sessions/chat-leave/updates?after=0")
