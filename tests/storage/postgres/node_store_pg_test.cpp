@@ -186,8 +186,6 @@ TEST_F(mark_test, it_does_not_pass_a_command_of_a_session_that_another_node_has_
   make_due();
   EXPECT_TRUE(sweep(*store).contains("echo-z"));
   EXPECT_TRUE(sweep(*make_node_store(config())).contains("echo-z"));
-  EXPECT_TRUE(mark_comes_to(*store, above_all));
-  EXPECT_TRUE(sweep(*make_node_store(config())).contains("echo-z"));
 }
 
 TEST_F(mark_test, it_moves_once_in_a_while_whoever_sweeps) {
