@@ -249,14 +249,17 @@ class api(unittest.TestCase):
         stream.close()
 
     def test_a_stream_opens_though_the_connections_to_the_database_were_lost_meanwhile(self):
-        self.chat("lost", "chat-lost")
-        c = self.world.client("lost")
-        for _ in range(2):
-            self.world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%gateway%'")
-            for _ in range(6):
-                stream = c.stream("/v1/stream?session=user-lost:0&session=chat-lost:0")
-                stream.until("ready")
-                stream.close()
+        world = World(engine=False)
+        try:
+            c = world.client("lost")
+            for _ in range(2):
+                world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%gateway%'")
+                for _ in range(6):
+                    stream = c.stream("/v1/sessions/user-lost/updates")
+                    stream.until("ready")
+                    stream.close()
+        finally:
+            world.close()
 
     def test_who_leaves_a_chat_is_told_and_hears_nothing_more(self):
         self.chat("lea", "chat-leave", "max")
