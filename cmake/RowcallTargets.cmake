@@ -28,6 +28,8 @@ function(rowcall_library name)
   rowcall_common(rowcall_${name})
   if(ROWCALL_UNITY AND NOT ARG_SEPARATE)
     set_target_properties(rowcall_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+    # What a source file has for itself alone looks as if it came from a header.
+    target_compile_options(rowcall_${name} PRIVATE -Wno-subobject-linkage)
   endif()
   if(NOT ARG_UNINSTALLED)
     set_property(GLOBAL APPEND PROPERTY ROWCALL_LIBRARIES rowcall_${name})
