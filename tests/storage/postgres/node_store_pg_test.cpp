@@ -64,7 +64,7 @@ TEST_F(sweep_test, after_a_lost_connection_it_trusts_only_what_is_on_the_disk) {
   sql_.query("UPDATE rowcall.command_log b SET xid = a.xid FROM rowcall.command_log a"
              " WHERE a.session_id = 'echo-a' AND b.session_id = 'echo-b'");
   EXPECT_EQ(sweep(*store), (names{"echo-a"}));
-  sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  end_other_connections();
   EXPECT_FALSE(store->sweep({"echo"}, [](auto) { return true; }));
   EXPECT_EQ(sweep(*store), (names{"echo-a", "echo-b"}));
 }

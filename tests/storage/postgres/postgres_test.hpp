@@ -48,6 +48,10 @@ class postgres_test : public ::testing::Test {
     c.url = database_.url();
     return c;
   }
+  /// All but sql_ to this database, as a restart of the server would.
+  void end_other_connections() {
+    sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  }
   support::database database_ = support::fresh_database();
   support::sql_connection sql_{database_.url()};
 };

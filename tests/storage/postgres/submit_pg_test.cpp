@@ -66,7 +66,7 @@ TEST_F(submit_test, a_lone_command_is_in_doubt_when_the_server_goes_before_it_is
   must(store->submit(std::vector<command_request>{{id("echo-a"), "say", "{}"}}));
   const std::vector<command_request> second{{id("echo-a"), "say", "{}"}};
   const auto lost = store->submit(second, [&](auto) {
-    sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    end_other_connections();
   });
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().code, errc::commit_in_doubt);
@@ -134,7 +134,7 @@ TEST_F(submit_test, a_killed_backend_leaves_the_commit_in_doubt_and_the_next_sub
   auto store = make_command_store(config());
   const std::vector<command_request> batch{{id("echo-a"), "say", "{}"}};
   must(store->submit(batch));
-  sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  end_other_connections();
   const auto lost = store->submit(batch);
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().code, errc::commit_in_doubt);

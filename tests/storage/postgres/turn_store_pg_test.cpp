@@ -106,7 +106,7 @@ TEST_F(turn_store_test, a_backend_that_dies_at_commit_leaves_it_in_doubt_and_the
   submit("echo-a", 1);
   auto store = make_turn_store(config(), "n1");
   auto claim = must(store->claim({{ask(id("echo-a"))}}));
-  sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  end_other_connections();
   const auto w = echo(id("echo-a"), {}, claim.sessions[0].commands);
   EXPECT_EQ(store->commit({&w, 1}).error().code, errc::commit_in_doubt);
   claim = must(store->claim({{ask(id("echo-a"))}}));
@@ -120,7 +120,7 @@ TEST_F(turn_store_test, a_backend_that_dies_before_a_large_turns_commit_loses_no
   config.copy_rows_min = 10;
   auto store = make_turn_store(config, "n1");
   const auto claim = must(store->claim({{ask(id("echo-a"))}}));
-  sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  end_other_connections();
   const auto w = echo(id("echo-a"), {}, claim.sessions[0].commands);
   EXPECT_EQ(store->commit({&w, 1}).error().code, errc::connection_lost);
 }
