@@ -323,23 +323,23 @@ void runner::load_open() {
     if (!intended) break;
     while (now() < *intended && !has_stopped()) wait(*intended);
     if (now() >= next_second_) do_periodic_work();
-    bool is_left_out = false;
+    if (plan_.gives_up && !has_stopped()) {
+      const std::lock_guard lock(mutex_);
+      if (recorder_->in_flight() >= plan_.in_flight_max) {
+        recorder_->given_up(*intended);
+        ++total_.errors;
+        continue;
+      }
+    }
     while (!has_stopped()) {
       {
         const std::lock_guard lock(mutex_);
-        const bool is_full = recorder_->in_flight() >= plan_.in_flight_max;
-        is_left_out = is_full && plan_.gives_up;
-        is_throttled_ = is_full && !plan_.gives_up;
-        if (is_left_out) {
-          recorder_->given_up(*intended);
-          ++total_.errors;
-        }
+        is_throttled_ = recorder_->in_flight() >= plan_.in_flight_max;
         if (!is_throttled_) break;
       }
       wait(next_second_);
     }
     if (has_stopped()) return;
-    if (is_left_out) continue;
     send(scenario_.next(random), {*intended, no_user});
     retire_sessions();
   }
