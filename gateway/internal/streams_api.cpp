@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 
 #include "gateway/internal/apis.hpp"
 #include "gateway/internal/positions.hpp"
@@ -11,9 +10,6 @@ namespace {
 
 constexpr std::size_t opening_rows_max = 2'000;
 constexpr std::size_t opening_page_max = 200;
-/// A reader has two connections, and both may have been lost while they stood idle.
-constexpr int opening_attempts_max = 3;
-constexpr std::chrono::seconds opening_attempts_time{1};
 
 struct request_place {
   stream_place url;
@@ -26,12 +22,8 @@ struct opening {
   std::vector<stream_start> starts;
   std::optional<http_answer> refusal;
   std::string incarnation;  ///< that it is of
-  bool is_connection_lost = false;
 
-  void refuse(const engine::error& error) {
-    refusal = problem_of(error);
-    is_connection_lost = error.code == engine::errc::connection_lost;
-  }
+  void refuse(const engine::error& error) { refusal = problem_of(error); }
 };
 
 std::string member(const engine::session_id& session) { return ",\"session\":\"" + session.str() + "\""; }
@@ -113,19 +105,6 @@ opening read_opening(reader_stores& stores, std::string known, const std::string
   return o;
 }
 
-/// Again when a connection turns out to be lost, as all are by a restart of PostgreSQL: an EventSource that is refused
-/// once never asks again. Then it may be another database.
-opening read_opening_steadily(reader_stores& stores, std::string known, const std::string& user,
-                              const std::vector<request_place>& places) {
-  const auto until = std::chrono::steady_clock::now() + opening_attempts_time;
-  auto o = read_opening(stores, std::move(known), user, places);
-  for (int attempt = 1; o.is_connection_lost && attempt < opening_attempts_max; ++attempt) {
-    if (std::chrono::steady_clock::now() >= until) break;
-    o = read_opening(stores, {}, user, places);
-  }
-  return o;
-}
-
 void open_stream(context& c, const exchange_ptr& e, const identity& who, std::vector<stream_place> urls,
                  std::vector<stream_place> positions, bool is_single) {
   std::vector<request_place> places;
@@ -148,7 +127,7 @@ void open_stream(context& c, const exchange_ptr& e, const identity& who, std::ve
   const bool has_heartbeat_events = e->request().parameter("heartbeat") == "event";
   const bool posted =
       c.read([places = std::move(places), user = who.user, known = c.feeds->incarnation()](
-                 reader_stores& stores) { return read_opening_steadily(stores, known, user, places); },
+                 reader_stores& stores) { return read_opening(stores, known, user, places); },
              [&c, e, who, is_single, has_heartbeat_events](opening o) {
                if (o.refusal) return e->answer(*std::move(o.refusal));
                if (!c.feeds->holds(o.incarnation)) return e->answer(restored_meanwhile());

@@ -23,7 +23,7 @@ class admin_store final : public engine::admin_store {
               "SET enable_bitmapscan = on;") {}
 
   result<status_report> status() override {
-    auto rows = link_.exec(call("status_counts").number(status_rows_max).str());
+    auto rows = link_.exec_alone(call("status_counts").number(status_rows_max).str());
     if (!rows) return tl::make_unexpected(rows.error());
     const auto row = (*rows)[0];
     status_report report;
@@ -36,7 +36,7 @@ class admin_store final : public engine::admin_store {
     report.oldest_pending_age = std::chrono::milliseconds{internal::number(row[6])};
     report.pending_is_exact = internal::text(row[7]) == "t";
     report.schema_version = static_cast<int>(internal::number(row[8]));
-    auto live = link_.exec(call("node_live").number(internal::node_dead_after_ms).text("").str());
+    auto live = link_.exec_alone(call("node_live").number(internal::node_dead_after_ms).text("").str());
     if (!live) return tl::make_unexpected(live.error());
     report.nodes = internal::nodes(*live);
     for (const auto& node : *live) {
@@ -47,7 +47,7 @@ class admin_store final : public engine::admin_store {
   }
 
   result<std::vector<std::string>> kinds() override {
-    auto rows = link_.exec(call("kind_list").str());
+    auto rows = link_.exec_alone(call("kind_list").str());
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<std::string> out;
     for (const auto& row : *rows) out.push_back(internal::string(row[0]));
@@ -55,7 +55,7 @@ class admin_store final : public engine::admin_store {
   }
 
   result<std::vector<dead_letter>> dead_letters(std::size_t limit, bool with_resolved) override {
-    auto rows = link_.exec(call("dead_letter_list").number(static_cast<std::int64_t>(limit)).boolean(with_resolved).str());
+    auto rows = link_.exec_alone(call("dead_letter_list").number(static_cast<std::int64_t>(limit)).boolean(with_resolved).str());
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<dead_letter> out;
     for (const auto& row : *rows) {
@@ -67,7 +67,7 @@ class admin_store final : public engine::admin_store {
   }
 
   result<dead_letter> dead_letter_of(const session_id& session, command_seq command) override {
-    auto rows = link_.exec(call("dead_letter_get").text(session.str()).number(command.value).str());
+    auto rows = link_.exec_alone(call("dead_letter_get").text(session.str()).number(command.value).str());
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty())
       return fail(errc::not_found, "there is no dead letter " + session.str() + "/" + std::to_string(command.value));
@@ -75,13 +75,13 @@ class admin_store final : public engine::admin_store {
   }
 
   result<command_seq> redrive(const session_id& session, command_seq command) override {
-    auto rows = link_.exec(call("dead_letter_redrive").text(session.str()).number(command.value).str(), internal::on_loss::commit);
+    auto rows = link_.exec_alone(call("dead_letter_redrive").text(session.str()).number(command.value).str(), internal::on_loss::commit);
     if (!rows) return tl::make_unexpected(rows.error());
     return command_seq{internal::number((*rows)[0][0])};
   }
 
   result<void> drop(const session_id& session, command_seq command) override {
-    auto rows = link_.exec(call("dead_letter_drop").text(session.str()).number(command.value).str(), internal::on_loss::commit);
+    auto rows = link_.exec_alone(call("dead_letter_drop").text(session.str()).number(command.value).str(), internal::on_loss::commit);
     if (!rows) return tl::make_unexpected(rows.error());
     return {};
   }

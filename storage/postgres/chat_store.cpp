@@ -35,7 +35,7 @@ class chat_store final : public chat::chat_store {
   }
 
  private:
-  result<pqxx::result> exec(call& c) { return link_.exec(c.str()); }
+  result<pqxx::result> exec(call& c) { return link_.exec_alone(c.str()); }
   internal::link link_;
 };
 

@@ -21,6 +21,7 @@ class command_store final : public engine::command_store {
 
   result<std::vector<submit_receipt>> submit(std::span<const command_request> batch, const visible_function& visible) override {
     if (batch.empty()) return std::vector<submit_receipt>{};
+    link_.drop_if_ended();
     if (batch.size() == 1 && !batch.front().idempotency_key) {
       auto receipt = submit_one(batch.front(), visible);
       if (!receipt) return tl::make_unexpected(receipt.error());

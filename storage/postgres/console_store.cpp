@@ -79,7 +79,7 @@ class console_store final : public engine::console_store {
               "SET max_parallel_workers_per_gather = 0;") {}
 
   result<console_overview> overview() override {
-    auto counts = link_.exec(call("console_counts").number(counted_rows_max).str());
+    auto counts = link_.exec_alone(call("console_counts").number(counted_rows_max).str());
     if (!counts) return tl::make_unexpected(counts.error());
     const auto row = (*counts)[0];
     console_overview o;
@@ -91,7 +91,7 @@ class console_store final : public engine::console_store {
     o.pending_is_exact = internal::text(row[5]) == "t";
     o.retrying = internal::number(row[6]);
     o.dead = internal::number(row[7]);
-    auto rows = link_.exec(call("console_nodes").number(internal::node_dead_after_ms).str());
+    auto rows = link_.exec_alone(call("console_nodes").number(internal::node_dead_after_ms).str());
     if (!rows) return tl::make_unexpected(rows.error());
     auto infos = internal::nodes(*rows);
     for (std::size_t i = 0; i < infos.size(); ++i)
@@ -110,7 +110,7 @@ class console_store final : public engine::console_store {
 
   result<std::vector<held_command>> held(const std::string& after, const std::string& session_prefix,
                                          std::size_t limit) override {
-    auto rows = link_.exec(
+    auto rows = link_.exec_alone(
         call("console_retries").text(after).text(session_prefix).number(static_cast<std::int64_t>(limit)).str());
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<held_command> out;
@@ -130,7 +130,7 @@ class console_store final : public engine::console_store {
   }
 
   result<session_head> head_of(const session_id& session) override {
-    auto rows = link_.exec(call("console_session").text(session.str()).str());
+    auto rows = link_.exec_alone(call("console_session").text(session.str()).str());
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty()) return fail(errc::not_found, "there is no session " + session.str());
     const auto row = (*rows)[0];
@@ -164,7 +164,7 @@ class console_store final : public engine::console_store {
 
   result<std::vector<logged_row>> commands_from(const session_id& session, command_seq first, std::size_t limit,
                                                 std::size_t data_bytes_max) override {
-    auto rows = link_.exec(log_call("console_commands", session, first.value, limit, data_bytes_max));
+    auto rows = link_.exec_alone(log_call("console_commands", session, first.value, limit, data_bytes_max));
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<logged_row> out;
     for (const auto& row : *rows)
@@ -174,7 +174,7 @@ class console_store final : public engine::console_store {
   }
 
   result<std::optional<snapshot_row>> snapshot_at(const session_id& session, update_seq seq) override {
-    auto rows = link_.exec(call("console_snapshot").text(session.str()).number(seq.value).str());
+    auto rows = link_.exec_alone(call("console_snapshot").text(session.str()).number(seq.value).str());
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty()) return std::optional<snapshot_row>{};
     const auto row = (*rows)[0];
@@ -182,7 +182,7 @@ class console_store final : public engine::console_store {
   }
 
   result<letter_page> letters(const letter_filter& filter, const letter_place& below, std::size_t limit) override {
-    auto rows = link_.exec(call("console_letters")
+    auto rows = link_.exec_alone(call("console_letters")
                                .boolean(filter.with_resolved)
                                .number(below.failed_at.time_since_epoch().count())
                                .text(below.session)
@@ -212,7 +212,7 @@ class console_store final : public engine::console_store {
   }
 
   result<listed_letter> letter_of(const session_id& session, command_seq command) override {
-    auto rows = link_.exec(call("console_letter").text(session.str()).number(command.value).str());
+    auto rows = link_.exec_alone(call("console_letter").text(session.str()).number(command.value).str());
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty())
       return fail(errc::not_found, "there is no dead letter " + session.str() + "/" + std::to_string(command.value));
@@ -221,7 +221,7 @@ class console_store final : public engine::console_store {
 
  private:
   result<session_ranks> ranks(call query) {
-    auto rows = link_.exec(query.str());
+    auto rows = link_.exec_alone(query.str());
     if (!rows) return tl::make_unexpected(rows.error());
     session_ranks out;
     for (const auto& row : *rows) {
@@ -250,7 +250,7 @@ class console_store final : public engine::console_store {
   }
   result<std::vector<logged_row>> log(std::string_view query, const session_id& session, std::int64_t from,
                                       std::size_t limit, std::size_t data_bytes_max) {
-    auto rows = link_.exec(log_call(query, session, from, limit, data_bytes_max));
+    auto rows = link_.exec_alone(log_call(query, session, from, limit, data_bytes_max));
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<logged_row> out;
     for (const auto& row : *rows) out.push_back(logged_update(row));

@@ -90,7 +90,7 @@ class node_store final : public engine::node_store {
     sql += call("node_beat").text(node).real(rates.turns_per_s).real(rates.commands_per_s).number(t.turns).number(t.commands)
                .number(t.updates).number(t.retries).number(t.dead_letters).number(t.lost_wakes)
                .array(t.wait_counts, count).array(t.turn_counts, count).str();
-    auto beat = link_.exec(sql);
+    auto beat = link_.exec_alone(sql);
     if (!beat) return tl::make_unexpected(beat.error());
     if (beat->empty()) return fail(errc::not_found, "the node " + node + " has not joined");
     if (const auto required = internal::number((*beat)[0][1]); required > migrator::newest())
@@ -229,7 +229,7 @@ class node_store final : public engine::node_store {
 
   /// True when it was complete, false when `found` ended it.
   result<bool> sweep_in_transaction(const std::vector<std::string>& kinds, const found_function& found) {
-    auto snapshot = link_.exec("BEGIN;" + call("sweep_snapshot").str());
+    auto snapshot = link_.exec_alone("BEGIN;" + call("sweep_snapshot").str());
     if (!snapshot) return tl::make_unexpected(snapshot.error());
     const auto seen = (*snapshot)[0];
     seen_xmin_ = internal::number(seen[0]);

@@ -14,7 +14,7 @@ class postgres_session_ranking final : public session_ranking {
   explicit postgres_session_ranking(store_config config) : link_(std::move(config), {"session_busiest"}, "SET enable_bitmapscan = on;") {}  // as in admin_store
 
   engine::result<std::vector<busy_session>> busiest(std::size_t limit) override {
-    auto rows = link_.exec(
+    auto rows = link_.exec_alone(
         internal::call("session_busiest").number(ranked_commands_max).number(static_cast<std::int64_t>(limit)).str());
     if (!rows) return tl::make_unexpected(rows.error());
     std::vector<busy_session> out;

@@ -41,6 +41,7 @@ class turn_store final : public engine::turn_store {
 
   result<turn_claim> claim(const turn_request& request) override {
     ROWCALL_ASSERT(!is_open_);
+    link_.drop_if_ended();
     const auto sessions = reached(request);
     if (sessions.size() == 1 && sessions.front().expected && sessions.front().cursor) return take_for_granted(request);
     if (is_plain(sessions)) {

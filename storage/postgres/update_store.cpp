@@ -76,14 +76,14 @@ class update_store final : public engine::update_store {
   }
 
   result<std::string> incarnation() override {
-    auto rows = link_.exec(call("incarnation_get").str());
+    auto rows = link_.exec_alone(call("incarnation_get").str());
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty()) return fail(errc::internal, "rowcall.incarnation has no row");
     return internal::string((*rows)[0][0]);
   }
 
  private:
-  result<pqxx::result> exec(call& c) { return link_.exec(c.str()); }
+  result<pqxx::result> exec(call& c) { return link_.exec_alone(c.str()); }
   internal::link link_;
 };
 

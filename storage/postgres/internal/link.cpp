@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <libpq-fe.h>
+#include <poll.h>
 
 #include "storage/postgres/internal/call.hpp"
 #include "storage/postgres/internal/sql.hpp"
@@ -127,6 +128,13 @@ engine::result<void> link::check_incarnation() {
 
 engine::result<pqxx::result> link::exec(const std::string& sql, on_loss loss) {
   return run([&](pqxx::nontransaction& session) { return session.exec(sql); }, loss);
+}
+
+void link::drop_if_ended() noexcept {
+  if (!session_ || PQtransactionStatus(native_) != PQTRANS_IDLE) return;
+  // A server that is asked nothing says nothing but its last words (or that a setting was changed, which is rare).
+  pollfd socket{PQsocket(native_), POLLIN, 0};
+  if (::poll(&socket, 1, 0) > 0) close();
 }
 
 void link::close() noexcept {

@@ -71,6 +71,16 @@ class link {
   /// One text of one or more statements, one round trip; the last statement's rows.
   engine::result<pqxx::result> exec(const std::string& sql, on_loss loss = on_loss::nothing);
 
+  /// Before an operation that needs nothing of what this connection did before: one that the server has ended while nothing was
+  /// asked of it (a restart, an administrator) is closed, so that the next run() makes another and nothing is in doubt. Costs a
+  /// look at the socket. Not between the parts of one operation: the new connection knows nothing of what the old one began.
+  void drop_if_ended() noexcept;
+  /// exec() for a text that is an operation of its own.
+  engine::result<pqxx::result> exec_alone(const std::string& sql, on_loss loss = on_loss::nothing) {
+    drop_if_ended();
+    return exec(sql, loss);
+  }
+
   bool is_open() const { return session_ != nullptr; }
   /// libpq's connection, for what libpqxx has no way to say. Only inside run(); nothing may be left half done on it.
   pqxx::internal::pq::PGconn* native_handle() const { return native_; }

@@ -65,7 +65,6 @@ TEST_F(sweep_test, after_a_lost_connection_it_trusts_only_what_is_on_the_disk) {
              " WHERE a.session_id = 'echo-a' AND b.session_id = 'echo-b'");
   EXPECT_EQ(sweep(*store), (names{"echo-a"}));
   end_other_connections();
-  EXPECT_FALSE(store->sweep({"echo"}, [](auto) { return true; }));
   EXPECT_EQ(sweep(*store), (names{"echo-a", "echo-b"}));
 }
 
@@ -281,7 +280,6 @@ TEST_F(live_nodes_test, a_node_that_makes_a_new_connection_at_once_is_not_taken_
   for (int i = 0; i < 3; ++i) {
     end_connections_of("n2");
     EXPECT_EQ(seen_by_a(), 2u);
-    ASSERT_FALSE(b_->heartbeat("n2", {}, std::chrono::minutes{5}));  // notices
     must(b_->heartbeat("n2", {}, std::chrono::minutes{5}));
     EXPECT_EQ(seen_by_a(), 2u);
   }
@@ -294,7 +292,6 @@ TEST_F(live_nodes_test, a_node_that_was_cut_off_itself_waits_before_it_takes_oth
   for (int i = 0; i < 4; ++i) EXPECT_EQ(seen_by_a(), 2u);
   end_connections_of("n1");
   end_connections_of("n2");
-  ASSERT_FALSE(a_->heartbeat("n1", {}, std::chrono::minutes{5}));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(seen_by_a(), 2u);
   EXPECT_EQ(seen_by_a(), 1u);
 }

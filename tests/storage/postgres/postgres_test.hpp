@@ -12,6 +12,7 @@
 #include "storage/postgres/migrator.hpp"
 #include "storage/postgres/stores.hpp"
 #include "tests/support/database.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace rowcall::storage::postgres {
 
@@ -48,9 +49,11 @@ class postgres_test : public ::testing::Test {
     c.url = database_.url();
     return c;
   }
-  /// All but sql_ to this database, as a restart of the server would.
+  /// All but sql_ to this database, as a restart of the server would. They are told before this returns.
   void end_other_connections() {
-    sql_.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    const std::string others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sql_.query("SELECT pg_terminate_backend(pid) " + others);
+    ASSERT_TRUE(support::eventually(std::chrono::seconds{10}, [&] { return sql_.value("SELECT count(*) " + others) == "0"; }));
   }
   support::database database_ = support::fresh_database();
   support::sql_connection sql_{database_.url()};

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <future>
 
 #include "tests/storage/postgres/postgres_test.hpp"
 
@@ -130,12 +131,32 @@ TEST_F(submit_test, what_a_store_remembers_of_a_log_that_is_older_now_does_no_ha
   EXPECT_EQ(receipts[2].seq.value, 2);
 }
 
-TEST_F(submit_test, a_killed_backend_leaves_the_commit_in_doubt_and_the_next_submit_connects_again) {
+TEST_F(submit_test, a_connection_that_was_ended_while_nothing_was_asked_of_it_is_made_anew_and_nothing_is_in_doubt) {
+  auto store = make_command_store(config());
+  const std::vector<command_request> one{{id("echo-a"), "say", "{}"}};
+  const std::vector<command_request> two{{id("echo-a"), "say", "{}"}, {id("echo-b"), "say", "{}"}};
+  must(store->submit(one));
+  end_other_connections();
+  EXPECT_EQ(must(store->submit(one, [](auto) {}))[0].seq.value, 2) << "alone";
+  end_other_connections();
+  EXPECT_EQ(must(store->submit(two))[0].seq.value, 3) << "in a batch with a session that is new";
+  end_other_connections();
+  EXPECT_EQ(must(store->submit(two))[0].seq.value, 4) << "in a batch of known sessions";
+}
+
+TEST_F(submit_test, a_backend_killed_within_a_submit_leaves_the_commit_in_doubt_and_the_next_submit_connects_again) {
   auto store = make_command_store(config());
   const std::vector<command_request> batch{{id("echo-a"), "say", "{}"}};
   must(store->submit(batch));
-  end_other_connections();
-  const auto lost = store->submit(batch);
+  sql_.query("BEGIN; LOCK TABLE rowcall.command_log");
+  auto waiting = std::async(std::launch::async, [&] { return store->submit(batch); });
+  const std::string others =
+      "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'";
+  // Of a transaction, pg_stat_activity shows what it saw first.
+  EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] { return sql_.query("SELECT pg_stat_clear_snapshot()"), sql_.value("SELECT count(*) " + others) == "1"; }));
+  sql_.query("SELECT pg_terminate_backend(pid) " + others);
+  const auto lost = waiting.get();
+  sql_.query("ROLLBACK");
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().code, errc::commit_in_doubt);
   EXPECT_EQ(must(store->submit(batch))[0].seq.value, 2);
