@@ -1,7 +1,7 @@
 # rowcall_library(name SOURCES … [PUBLIC …] [PRIVATE …] [UNINSTALLED] [SEPARATE]): one layer as a static library
 # rowcall_<name>, exported as rowcall::<name> unless it is UNINSTALLED. Include root is the repository root. Its sources are
 # compiled ten at a time, unless they have to stay SEPARATE (simulation_broken_tests replaces some).
-option(ROWCALL_UNITY "Compile the sources of a library together: a build from nothing takes a third of the time" ON)
+option(ROWCALL_UNITY "Compile the sources of a target together: a build from nothing takes a third of the time" ON)
 function(rowcall_common target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
   if(ROWCALL_WERROR)
@@ -16,6 +16,14 @@ function(rowcall_common target)
   endif()
 endfunction()
 
+function(rowcall_together target)
+  if(ROWCALL_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+    # What a source file has for itself alone looks as if it came from a header.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+  endif()
+endfunction()
+
 function(rowcall_library name)
   cmake_parse_arguments(ARG "UNINSTALLED;SEPARATE" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(rowcall_${name} STATIC ${ARG_SOURCES})
@@ -26,23 +34,24 @@ function(rowcall_library name)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/rowcall>)
   target_link_libraries(rowcall_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
   rowcall_common(rowcall_${name})
-  if(ROWCALL_UNITY AND NOT ARG_SEPARATE)
-    set_target_properties(rowcall_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
-    # What a source file has for itself alone looks as if it came from a header.
-    target_compile_options(rowcall_${name} PRIVATE -Wno-subobject-linkage)
+  if(NOT ARG_SEPARATE)
+    rowcall_together(rowcall_${name})
   endif()
   if(NOT ARG_UNINSTALLED)
     set_property(GLOBAL APPEND PROPERTY ROWCALL_LIBRARIES rowcall_${name})
   endif()
 endfunction()
 
-# rowcall_executable(name SOURCES … LINK …)
+# rowcall_executable(name SOURCES … LINK … [SEPARATE])
 function(rowcall_executable name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "SEPARATE" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
   rowcall_common(${name})
+  if(NOT ARG_SEPARATE)
+    rowcall_together(${name})
+  endif()
 endfunction()
 
 # The shared servers of a test run, started by the CTest fixture `servers` (tests/support), are told to the tests by this file.
@@ -73,11 +82,15 @@ function(rowcall_test_properties result)
   set(${result} "${properties}" PARENT_SCOPE)
 endfunction()
 
-# rowcall_test(name LABELS unit|pg|nats|e2e|chaos… SOURCES … LINK … [TIMEOUT s] [SERIAL]): a GoogleTest binary whose tests CTest
+# rowcall_test(name LABELS unit|pg|nats|e2e|chaos… SOURCES … LINK … [TIMEOUT s] [SERIAL] [SEPARATE]): a GoogleTest binary whose tests CTest
 # sees one by one. SERIAL: no other test runs beside one of these (it measures, or takes the whole machine).
 function(rowcall_test name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "LABELS;SOURCES;LINK" ${ARGN})
-  rowcall_executable(${name} SOURCES ${ARG_SOURCES} LINK ${ARG_LINK} GTest::gmock GTest::gtest_main)
+  cmake_parse_arguments(ARG "SERIAL;SEPARATE" "TIMEOUT" "LABELS;SOURCES;LINK" ${ARGN})
+  set(separate)
+  if(ARG_SEPARATE)
+    set(separate SEPARATE)
+  endif()
+  rowcall_executable(${name} SOURCES ${ARG_SOURCES} LINK ${ARG_LINK} GTest::gmock GTest::gtest_main ${separate})
   set(serial)
   if(ARG_SERIAL)
     set(serial SERIAL)

@@ -7,6 +7,8 @@
 #include <latch>
 #include <thread>
 
+#include "tests/bus/bus_test.hpp"
+
 namespace rowcall::bus {
 namespace {
 
@@ -14,10 +16,6 @@ using engine::session_id;
 using engine::update_notice;
 using engine::wake;
 
-session_id id(std::string_view text) { return *session_id::parse(text); }
-
-void publish(engine::bus& b, const wake& w) { b.publish(std::span{&w, 1}); }
-void publish(engine::bus& b, const update_notice& n) { b.publish(std::span{&n, 1}); }
 
 TEST(local_bus, delivers_wakes_to_every_handler_on_the_publishers_thread) {
   const auto b = make_local_bus();

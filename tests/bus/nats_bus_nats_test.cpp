@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "bus/internal/nats_connection.hpp"
+#include "tests/bus/bus_test.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
 
@@ -23,10 +24,6 @@ using engine::update_notice;
 using engine::update_row;
 using engine::wake;
 using support::eventually;
-
-session_id id(std::string_view text) { return *session_id::parse(text); }
-void publish(engine::bus& b, const wake& w) { b.publish(std::span{&w, 1}); }
-void publish(engine::bus& b, const update_notice& n) { b.publish(std::span{&n, 1}); }
 
 update_notice notice(std::string_view session, std::int64_t seq, std::string data = "{}") {
   return {id(session), {seq}, {seq}, {update_row{{seq}, {seq}, "echoed", std::move(data), {}}}};

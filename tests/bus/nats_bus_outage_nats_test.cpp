@@ -6,6 +6,7 @@
 #include <set>
 
 #include "bus/nats_bus.hpp"
+#include "tests/bus/bus_test.hpp"
 #include "tests/chaos/tcp_proxy.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
@@ -18,9 +19,6 @@ using engine::session_id;
 using engine::update_notice;
 using engine::wake;
 using support::eventually;
-
-session_id id(std::string_view text) { return *session_id::parse(text); }
-void publish(engine::bus& b, const wake& w) { b.publish(std::span{&w, 1}); }
 
 std::unique_ptr<engine::bus> connect(const support::private_nats& server) {
   auto b = connect_nats({.url = server.url(), .reconnect_wait = 20ms, .reconnect_wait_max = 200ms});

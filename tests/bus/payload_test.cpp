@@ -5,14 +5,14 @@
 
 #include <random>
 
+#include "tests/bus/bus_test.hpp"
+
 namespace rowcall::bus {
 namespace {
 
 using engine::session_id;
 using engine::update_notice;
 using engine::update_row;
-
-session_id id(std::string_view text) { return *session_id::parse(text); }
 
 update_notice two_updates() {
   return {id("chat-1"),

@@ -9,7 +9,7 @@ using testing::HasSubstr;
 
 namespace {
 
-std::string error_of(std::string_view id) {
+std::string id_error(std::string_view id) {
   const auto parsed = session_id::parse(id);
   return parsed ? "no error" : parsed.error().message;
 }
@@ -31,26 +31,26 @@ TEST(session_id_parse, takes_kind_and_name) {
 }
 
 TEST(session_id_parse, takes_3_to_64_characters) {
-  EXPECT_EQ(error_of("a-b"), "no error");
-  EXPECT_EQ(error_of("a-" + std::string(62, 'x')), "no error");
-  EXPECT_THAT(error_of("a-"), HasSubstr("3 to 64"));
-  EXPECT_THAT(error_of("a-" + std::string(63, 'x')), HasSubstr("3 to 64"));
+  EXPECT_EQ(id_error("a-b"), "no error");
+  EXPECT_EQ(id_error("a-" + std::string(62, 'x')), "no error");
+  EXPECT_THAT(id_error("a-"), HasSubstr("3 to 64"));
+  EXPECT_THAT(id_error("a-" + std::string(63, 'x')), HasSubstr("3 to 64"));
 }
 
 TEST(session_id_parse, refuses_what_is_no_single_nats_token) {
   for (const auto* text :
        {"chat-a.b", "chat-*", "chat->", "chat-a b", "chat-a\tb", "chat-a\n", "chat-ä", "chat-'x'", "chat-$$"})
-    EXPECT_THAT(error_of(text), HasSubstr("only the characters")) << text;
-  EXPECT_THAT(error_of(std::string_view("chat-a\0", 7)), HasSubstr("only the characters"));
+    EXPECT_THAT(id_error(text), HasSubstr("only the characters")) << text;
+  EXPECT_THAT(id_error(std::string_view("chat-a\0", 7)), HasSubstr("only the characters"));
 }
 
 TEST(session_id_parse, refuses_an_id_without_kind_or_name) {
-  for (const auto* text : {"chat", "-chat", "chat-"}) EXPECT_THAT(error_of(text), HasSubstr("<kind>-<name>")) << text;
+  for (const auto* text : {"chat", "-chat", "chat-"}) EXPECT_THAT(id_error(text), HasSubstr("<kind>-<name>")) << text;
 }
 
 TEST(session_id_parse, refuses_a_kind_of_more_than_32_characters) {
-  EXPECT_EQ(error_of(std::string(32, 'k') + "-n"), "no error");
-  EXPECT_THAT(error_of(std::string(33, 'k') + "-n"), HasSubstr("32"));
+  EXPECT_EQ(id_error(std::string(32, 'k') + "-n"), "no error");
+  EXPECT_THAT(id_error(std::string(33, 'k') + "-n"), HasSubstr("32"));
 }
 
 TEST(shard_of_session, is_the_same_for_ever) {
