@@ -80,7 +80,7 @@ std::string head_of(const settings& s) {
   w.key("open_s").number(s.open_s).key("idle_s").number(s.idle_s).key("idle_sessions").number(n(s.idle_sessions));
   w.key("visited_sessions").number(n(s.visited_sessions)).key("active_sessions").number(n(s.active_sessions));
   w.key("start_commands").number(n(s.start_commands)).key("start_sessions").number(n(s.start_sessions));
-  w.key("soak_s").number(s.soak_s).key("seed").number(n(s.seed)).end_object().end_object();
+  w.key("soak_s").number(s.soak_s).key("soak_share").number(s.soak_share).key("seed").number(n(s.seed)).end_object().end_object();
   const auto text = std::move(w).str();
   return text.substr(1, text.size() - 2);
 }
@@ -93,7 +93,7 @@ constexpr const char* usage =
     "  --rounds N           of the first seven; the others are measured once\n"
     "  --commands N --sessions N --many-sessions N --singles N --seed N\n"
     "  --open-seconds S --open-warm-up S --idle-seconds S --idle-sessions N --visited-sessions N --active-sessions N\n"
-    "  --start-commands N --start-sessions N --soak-minutes M\n"
+    "  --start-commands N --start-sessions N --soak-minutes M --soak-share S\n"
     "  --commit TEXT        what is measured\n"
     "  --output FILE        instead of stdout\n";
 
@@ -159,6 +159,8 @@ settings read_command_line(int argc, char** argv) {
       number(s.start_sessions);
     else if (key == "--soak-minutes")
       number(soak_minutes);
+    else if (key == "--soak-share")
+      number(s.soak_share);
     else if (key == "--postgres-pid")
       number(s.postgres);
     else if (key == "--nats-pid")

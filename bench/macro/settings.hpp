@@ -31,6 +31,7 @@ struct settings {
   double passivate_s = 3;                    ///< memory: when an idle session leaves
   std::size_t start_commands = 1'000'000, start_sessions = 100'000;
   double soak_s = 600;
+  double soak_share = 0.7;  ///< its rate, as a share of live
   std::uint64_t seed = 1;  ///< of the keys
   std::string commit;      ///< what is measured, for the report
   std::string output;      ///< file; empty: stdout

@@ -54,7 +54,7 @@ void measure_soak(const settings& s, figures& out) {
   // Ten parts; a minute each in a soak of ten minutes.
   constexpr int parts = 10;
   const double part_s = s.soak_s / parts;
-  const double rate = 0.7 * median(out.of("live_per_s"));
+  const double rate = s.soak_share * median(out.of("live_per_s"));
   reset(s.database);
   {
     pqxx::connection c(s.database);
