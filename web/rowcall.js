@@ -195,7 +195,7 @@ export class Rowcall {
   snapshot(session, options) {
     return this.request("GET", `/v1/sessions/${session}/snapshot`, options);
   }
-  /** {updates, next_after, more} after a seq; throws status 410 where retention removed what was asked for. */
+  /** {updates, next_after, more} after a seq; throws status 410 where retention removed what was asked for, 400 with last_seq beyond the end. */
   page(session, after = 0, limit = 100) {
     return this.request("GET", `/v1/sessions/${session}/updates?after=${after}&limit=${limit}`);
   }

@@ -16,6 +16,7 @@ class echo_system {
     const auto id = engine::session_id::parse(bench::session_name(index)).value();
     return system_.spawn<caf::lazy_init>(session, id, modules_.find("echo"), session_config_);
   }
+  std::size_t running() { return system_.registry().running(); }
   void wait_all_ended() { system_.registry().await_running_count_equal(0); }
   caf::actor_system& get() { return system_; }
 
@@ -40,6 +41,7 @@ void session_actor_spawn_and_passivate(benchmark::State& state) {
   std::vector<session_actor> actors(count);
   for (auto _ : state) {
     for (std::size_t i = 0; i < count; ++i) actors[i] = system.spawn(i);
+    ROWCALL_ASSERT(system.running() == count);
     for (auto& a : actors) {
       caf::anon_send_exit(a, caf::exit_reason::user_shutdown);
       a = nullptr;

@@ -31,6 +31,7 @@ void payload_encode_a_wake(benchmark::State& state) {
   const engine::wake w{room(), {4711}};
   for (auto _ : state) {
     auto payload = encode(w);
+    ROWCALL_ASSERT(payload.find("4711") != payload.npos);
     benchmark::DoNotOptimize(payload);
   }
 }
@@ -56,6 +57,7 @@ void payload_encode_updates(benchmark::State& state) {
     bytes = payload.size();
     benchmark::DoNotOptimize(payload);
   }
+  ROWCALL_ASSERT(bytes > static_cast<std::size_t>(state.range(0)) * bench::command_data(17).size());
   set_processed(state, state.range(0), bytes);
 }
 BENCHMARK(payload_encode_updates)->Arg(1)->Arg(20);
@@ -64,6 +66,7 @@ void payload_encode_updates_too_large_to_carry(benchmark::State& state) {
   const auto n = notice_of(20);
   for (auto _ : state) {
     auto payload = encode(n, 1'000);
+    ROWCALL_ASSERT(!payload.empty() && payload.size() < 1'000);
     benchmark::DoNotOptimize(payload);
   }
 }

@@ -88,6 +88,7 @@ void directory_preferred_node(benchmark::State& state) {
   shard_index shard = 0;
   for (auto _ : state) {
     auto node = preferred_node(nodes, shard);
+    ROWCALL_ASSERT(!node.empty());
     benchmark::DoNotOptimize(node);
     shard = (shard + 1) % shard_count_default;
   }

@@ -58,6 +58,7 @@ void json_write_an_object(benchmark::State& state) {
     bytes = out.size();
     benchmark::DoNotOptimize(out);
   }
+  ROWCALL_ASSERT(bytes == text.size() + 64);
   set_bytes(state, bytes);
 }
 BENCHMARK(json_write_an_object);
@@ -72,6 +73,7 @@ void json_quote_a_text_with_escapes(benchmark::State& state) {
     json::append_quoted(out, text);
     benchmark::DoNotOptimize(out.data());
   }
+  ROWCALL_ASSERT(out.size() == text.size() + 2 + 8 * 3);  // in each piece two quotes and a line feed
   set_bytes(state, text.size());
 }
 BENCHMARK(json_quote_a_text_with_escapes);

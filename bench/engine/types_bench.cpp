@@ -21,6 +21,7 @@ void types_shard_of_a_session(benchmark::State& state) {
   const auto id = session_id::parse(bench::session_name(123'456)).value();
   for (auto _ : state) {
     auto shard = shard_of(id, shard_count_default);
+    ROWCALL_ASSERT(shard < shard_count_default);
     benchmark::DoNotOptimize(shard);
   }
 }

@@ -10,7 +10,6 @@
 
 #include <signal.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -25,15 +24,20 @@
 #include <vector>
 
 #include "bench/macro/engine_process.hpp"
+#include "bench/macro/figures.hpp"
+#include "bench/macro/machine.hpp"
 #include "bus/nats_bus.hpp"
 #include "client/follower.hpp"
 #include "client/submitter.hpp"
+#include "engine/json.hpp"
 #include "gateway/token.hpp"
 #include "storage/postgres/stores.hpp"
 
-/// What the gateway costs: open streams, and the same work through client/ in alternation. One JSON line a figure.
+/// What the gateway costs: open streams, and the same work through client/ in alternation. One JSON line a figure, in
+/// the form and with the targets of bench/macro/figures.cpp.
 ///
-///   rowcall-gateway-bench --rowcall PATH [--streams 10000] [--rounds 3] [--only streams|latency|submit]
+///   rowcall-gateway-bench --rowcall PATH [--streams 10000] [--rounds 3] [--singles 1000] [--submit-s 4] [--idle-s 20]
+///     [--only streams|latency|submit] [--commit TEXT]
 namespace rowcall::bench {
 namespace {
 
@@ -41,7 +45,7 @@ using steady = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 struct settings {
-  std::string database, nats, rowcall, only;
+  std::string database, nats, prefix, rowcall, only, commit;
   int rounds = 3;
   std::size_t streams = 10'000;
   std::size_t singles = 1'000;
@@ -50,15 +54,6 @@ struct settings {
   std::uint16_t port = 0;
   std::string token;
 };
-
-double median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return v.empty() ? 0 : v[v.size() / 2];
-}
-
-void print(const char* name, double value, const char* unit) {
-  std::printf("{\"name\":\"gateway_%s\",\"value\":%.4g,\"unit\":\"%s\"}\n", name, value, unit), std::fflush(stdout);
-}
 
 storage::postgres::store_config store(const settings& s) {
   storage::postgres::store_config c;
@@ -198,7 +193,7 @@ class gateway_process {
 };
 
 /// Opens the streams, waits until each is caught up, and looks at the process while nothing happens.
-void measure_streams(settings& s, std::size_t sessions, const char* name) {
+void measure_streams(settings& s, figures& found, std::size_t sessions, const std::string& name) {
   gateway_process gateway(s);
   const auto before = usage_of(gateway.pid());
   const auto start = steady::now();
@@ -218,12 +213,10 @@ void measure_streams(settings& s, std::size_t sessions, const char* name) {
   const auto idle = usage_of(gateway.pid());
   std::this_thread::sleep_for(std::chrono::seconds{s.idle_s});
   const auto after = usage_of(gateway.pid());
-  const std::string prefix = std::string{"streams_"} + name;
-  print((prefix + "_rss_mib").c_str(), after.rss_mib, "MiB");
-  print((prefix + "_kib_per_stream").c_str(), (after.rss_mib - before.rss_mib) * 1024 / static_cast<double>(s.streams),
-        "KiB");
-  print((prefix + "_idle_core").c_str(), (after.cpu_s - idle.cpu_s) / s.idle_s, "cores");
-  print((prefix + "_opened_per_s").c_str(), static_cast<double>(s.streams) / took, "1/s");
+  found.add(name + "_rss_mib", after.rss_mib);
+  found.add(name + "_each_bytes", (after.rss_mib - before.rss_mib) * 1024 * 1024 / static_cast<double>(s.streams));
+  found.add(name + "_idle_core_share", (after.cpu_s - idle.cpu_s) / s.idle_s);
+  found.add(name + "_opened_per_s", static_cast<double>(s.streams) / took);
 }
 
 double http_latency_us(settings& s) {
@@ -248,6 +241,7 @@ struct client_pair {
   explicit client_pair(const settings& s) {
     bus::nats_config nats;
     nats.url = s.nats;
+    if (!s.prefix.empty()) nats.subject_prefix = s.prefix;
     bus = bus::connect_nats(nats).value();
     std::vector<std::unique_ptr<engine::command_store>> stores;
     stores.push_back(storage::postgres::make_command_store(store(s)));
@@ -357,20 +351,27 @@ double client_rate(const settings& s) {
   });
 }
 
-void compare(const settings& s, const char* what, const char* unit, const std::function<double()>& http,
+/// The same by HTTP and through client/, turn about.
+void compare(const settings& s, figures& found, const std::string& unit, const std::function<double()>& http,
              const std::function<double()>& client) {
-  std::vector<double> https, clients, ratios;
   for (int round = 0; round < s.rounds; ++round) {
     const bool is_http_first = round % 2 == 0;
     const double a = is_http_first ? http() : client();
     const double b = is_http_first ? client() : http();
-    https.push_back(is_http_first ? a : b);
-    clients.push_back(is_http_first ? b : a);
-    ratios.push_back(https.back() / clients.back());
+    found.add("gateway_http_" + unit, is_http_first ? a : b);
+    found.add("gateway_client_" + unit, is_http_first ? b : a);
   }
-  print((std::string{what} + "_http").c_str(), median(https), unit);
-  print((std::string{what} + "_client").c_str(), median(clients), unit);
-  print((std::string{what} + "_http_by_client").c_str(), median(ratios), "x");
+}
+
+/// Members of every line: what was measured on what.
+std::string head_of(const settings& s) {
+  engine::json::writer w;
+  w.begin_object().key("commit").string(s.commit).key("machine").raw(describe_machine(s.database));
+  w.key("configuration").begin_object().key("streams").number(static_cast<std::int64_t>(s.streams));
+  w.key("singles").number(static_cast<std::int64_t>(s.singles)).key("submit_s").number(std::int64_t{s.submit_s});
+  w.key("idle_s").number(std::int64_t{s.idle_s}).end_object().end_object();
+  const auto text = std::move(w).str();
+  return text.substr(1, text.size() - 2);
 }
 
 int run(settings s) {
@@ -383,19 +384,22 @@ int run(settings s) {
   s.token = gateway::key_ring::development()
                 .sign(gateway::claims_of({"", {"echo-*"}, {"echo-*"}, false, 3h}, now).value(), "")
                 .value();
+  const auto head = head_of(s);
   engine_process engine(s.rowcall, s.database, s.nats);
+  figures found;
   const auto wants = [&](const char* name) { return s.only.empty() || s.only == name; };
   if (wants("latency"))
     compare(
-        s, "latency_us", "us", [&] { return http_latency_us(s); }, [&] { return client_latency_us(s); });
+        s, found, "us", [&] { return http_latency_us(s); }, [&] { return client_latency_us(s); });
   if (wants("submit"))
     compare(
-        s, "submit_per_s", "1/s", [&] { return http_rate(s); }, [&] { return client_rate(s); });
+        s, found, "submit_per_s", [&] { return http_rate(s); }, [&] { return client_rate(s); });
   if (wants("streams")) {
-    measure_streams(s, 100, "of_100_sessions");
-    measure_streams(s, s.streams, "of_own_sessions");
+    measure_streams(s, found, 100, "gateway_shared_streams");
+    measure_streams(s, found, s.streams, "gateway_streams");
   }
-  return 0;
+  found.print(stdout, head);
+  return std::fflush(stdout) == 0 ? 0 : 1;
 }
 
 }  // namespace
@@ -408,24 +412,33 @@ int main(int argc, char** argv) {
   };
   s.database = from_environment("ROWCALL_DATABASE_URL");
   s.nats = from_environment("ROWCALL_NATS_URL");
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i], value = argv[i + 1];
-    if (name == "--rowcall")
-      s.rowcall = value;
-    else if (name == "--streams")
-      s.streams = std::stoul(value);
-    else if (name == "--rounds")
-      s.rounds = std::stoi(value);
-    else if (name == "--singles")
-      s.singles = std::stoul(value);
-    else if (name == "--idle-s")
-      s.idle_s = std::stoi(value);
-    else if (name == "--only")
-      s.only = value;
-    else {
-      std::fprintf(stderr, "unknown option %s\n", argv[i]);
-      return 2;
+  s.prefix = from_environment("ROWCALL_SUBJECT_PREFIX");
+  try {
+    if (argc % 2 == 0) throw std::invalid_argument(argv[argc - 1]);
+    for (int i = 1; i + 1 < argc; i += 2) {
+      const std::string name = argv[i], value = argv[i + 1];
+      if (name == "--rowcall")
+        s.rowcall = value;
+      else if (name == "--streams")
+        s.streams = std::stoul(value);
+      else if (name == "--rounds")
+        s.rounds = std::stoi(value);
+      else if (name == "--singles")
+        s.singles = std::stoul(value);
+      else if (name == "--submit-s")
+        s.submit_s = std::stoi(value);
+      else if (name == "--idle-s")
+        s.idle_s = std::stoi(value);
+      else if (name == "--commit")
+        s.commit = value;
+      else if (name == "--only" && (value == "streams" || value == "latency" || value == "submit"))
+        s.only = value;
+      else
+        throw std::invalid_argument(name);
     }
+  } catch (const std::exception& wrong) {
+    std::fprintf(stderr, "wrong option or value: %s\n", wrong.what());
+    return 2;
   }
   if (s.database.empty() || s.nats.empty() || s.rowcall.empty()) {
     std::fprintf(stderr, "give --rowcall, and ROWCALL_DATABASE_URL and ROWCALL_NATS_URL in the environment\n");

@@ -38,6 +38,13 @@ constexpr target targets[] = {
     {"soak_other_dead_rows", nullptr, target::at_most, 0},
     {"start_first_update_s", nullptr, target::at_most, 1},
     {"start_peak_rss_mib", nullptr, target::at_most, 512},
+    // Of rowcall-gateway-bench, with 10,000 streams.
+    {"gateway_http_us", "gateway_client_us", target::at_most, 2},
+    {"gateway_http_submit_per_s", "gateway_client_submit_per_s", target::at_least, 0.5},
+    {"gateway_streams_rss_mib", nullptr, target::at_most, 300},
+    {"gateway_streams_idle_core_share", nullptr, target::at_most, 0.02},
+    {"gateway_shared_streams_rss_mib", nullptr, target::at_most, 300},
+    {"gateway_shared_streams_idle_core_share", nullptr, target::at_most, 0.02},
 };
 
 using engine::json::writer;

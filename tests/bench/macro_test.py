@@ -7,13 +7,13 @@ import html.parser
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import unittest
 
+from program import Program
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-ROWCALL, BENCH = sys.argv[1:3]
 SIZES = ("--rounds 1 --commands 2000 --sessions 100 --many-sessions 1000 --singles 50 --open-seconds 1 --open-warm-up 0.2 "
          "--idle-seconds 1 --idle-sessions 100 --visited-sessions 2000 --active-sessions 2000 --passivate-seconds 1 "
          "--start-commands 2000 --start-sessions 500 --soak-minutes 0.1").split()
@@ -38,10 +38,6 @@ TARGETS = {
     "start_peak_rss_mib": [],
 }
 
-def servers():
-    with open(os.environ["ROWCALL_TEST_SERVERS"], encoding="utf-8") as file:
-        return dict(line.rstrip("\n").split("=", 1) for line in file)
-
 class Page(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()
@@ -51,26 +47,7 @@ class Page(html.parser.HTMLParser):
         self.tags.append(tag)
         self.references += [value for key, value in attrs if key in ("src", "href", "xlink:href", "data")]
 
-class Macro(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        shared = servers()
-        cls.psql = [shared["POSTGRES_BIN"] + "/psql", "-XqAt", "-d", shared["POSTGRES_URL"]]
-        cls.database = f"bench_{os.getpid()}"
-        subprocess.run([*cls.psql, "-c", f"CREATE DATABASE {cls.database}"], check=True, timeout=60)
-        url = re.sub(r"/postgres\?", f"/{cls.database}?", shared["POSTGRES_URL"])
-        cls.environment = os.environ | {"ROWCALL_DATABASE_URL": url, "ROWCALL_NATS_URL": shared["NATS_URL"],
-                                        "ROWCALL_SUBJECT_PREFIX": cls.database}
-        subprocess.run([ROWCALL, "migrate", "up"], env=cls.environment, check=True, capture_output=True, timeout=60)
-
-    @classmethod
-    def tearDownClass(cls):
-        subprocess.run([*cls.psql, "-c", f"DROP DATABASE {cls.database} WITH (FORCE)"], check=True, timeout=60)
-
-    def run_bench(self, *options):
-        return subprocess.run([BENCH, "--rowcall", ROWCALL, *options], env=self.environment, capture_output=True, text=True,
-                              timeout=170)
-
+class Macro(Program):
     def test_every_figure_is_measured_and_the_page_shows_it(self):
         done = self.run_bench("--commit", "abc", "--postgres-pid", str(os.getpid()), "--nats-pid", str(os.getpid()),
                               "--only", GROUPS, *SIZES)

@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import threading
 import time
@@ -80,6 +82,16 @@ class api(unittest.TestCase):
         answer = Client(self.world.address, token_of("svc", submit=["nokind-1"])).post("/v1/sessions/nokind-1/commands", {"type": "x"})
         self.assertEqual((answer.status, answer.json["type"]), (422, "/problems/unknown-kind"))
 
+    def test_a_wait_that_runs_out_is_told_what_was_stored(self):
+        self.world.sql("INSERT INTO rowcall.kinds (kind) VALUES ('unserved') ON CONFLICT DO NOTHING")
+        c = Client(self.world.address, token_of("svc", submit=["unserved-1"]))
+        for command_seq in (1, 2):  # the second time the session is followed already
+            began = time.monotonic()
+            answer = c.post("/v1/sessions/unserved-1/commands?wait=300ms", {"type": "x"})
+            self.assertGreaterEqual(time.monotonic() - began, 0.3)
+            self.assertEqual((answer.status, answer.json), (202, {"receipts": [
+                {"session": "unserved-1", "command_seq": command_seq, "outcome": "stored"}]}))
+
     def test_commands_of_many_requests_share_a_commit(self):
         _, address = self.world.start_gateway(["--submit-connections", "1"])
         observer, requests = Client(address), []
@@ -140,8 +152,20 @@ class api(unittest.TestCase):
         self.assertEqual(([u["seq"] for u in older["updates"]], older["prev_before"], older["more"]), (list(range(16, 26)), 16, True))
         oldest = c.get("/v1/sessions/user-page/updates?before=6&limit=10").json
         self.assertEqual(([u["seq"] for u in oldest["updates"]], oldest["more"]), ([1, 2, 3, 4, 5], False))
+        end = c.get("/v1/sessions/user-page/updates?after=25").json
+        self.assertEqual((end["updates"], end["next_after"], end["more"]), ([], 25, False))
         head = c.get("/v1/sessions/user-page").json
         self.assertEqual(head, {"session": "user-page", "last_seq": 25, "last_command_seq": 25, "incarnation": first["incarnation"]})
+
+    def test_who_pages_from_beyond_the_end_is_told_where_it_is(self):
+        c = self.world.client("ahead")
+        c.submit("user-ahead", "select_chat", {"chat_id": "chat-1"})
+        for session, last_seq in (("user-ahead", 1), ("user-nobody", 0)):
+            reader = Client(self.world.address, token_of("ahead", follow=["user-*"]))
+            page = reader.get(f"/v1/sessions/{session}/updates?after={last_seq + 1}")
+            stream = reader.stream(f"/v1/sessions/{session}/updates?after={last_seq + 1}")
+            self.assertEqual((page.status, page.json["type"], page.json["last_seq"]), (400, "/problems/bad-request", last_seq))
+            self.assertEqual(page.json, stream.problem(), "a page and a stream say the same")
 
     def test_an_update_has_the_shape_of_the_contract(self):
         c = self.world.client("shape")
@@ -168,6 +192,24 @@ class api(unittest.TestCase):
         self.assertEqual(page["updates"][0]["seq"], snapshot["seq"] + 1)
         older = c.get("/v1/sessions/user-gone/updates?before=end&limit=1000").json
         self.assertEqual((older["gone"], older["more"], older["updates"][-1]["seq"]), (True, False, 305))
+
+    def test_retention_that_overtakes_an_open_stream_ends_it_with_gone(self):
+        _, address = self.world.start_gateway(["--write-timeout", "5m"])
+        c = Client(address, token_of("over", submit=["echo-over"], follow=["echo-over"]))
+        for _ in range(6):
+            c.post("/v1/sessions/echo-over/commands?wait=20s", [{"type": "say", "data": {"text": "x" * 3900}}] * 100)
+        # The first page of 200 updates is more than the kernel takes on its way to a reader who reads nothing.
+        slow = c.stream("/v1/sessions/echo-over/updates?after=0", receive_bytes=4096)
+        self.world.rowcall("cleanup", "--older-than", "0s")
+        self.assertEqual(c.get("/v1/sessions/echo-over/updates?after=200").status, 410)
+        *seen, gone = slow.until("gone")
+        self.assertEqual(gone, ("gone", None, {"session": "echo-over", "snapshot": "/v1/sessions/echo-over/snapshot"}))
+        self.assertIsNone(slow.event())
+        self.assertEqual([e[2]["seq"] for e in seen if e[0] == "message"], list(range(1, 201)))
+        snapshot = c.get(gone[2]["snapshot"]).json
+        again = c.stream(f"/v1/sessions/echo-over/updates?after={snapshot['seq']}")
+        self.assertEqual(again.updates(1)[0]["seq"], snapshot["seq"] + 1)
+        again.close()
 
     # ------------------------------------------------------------ streams
 
@@ -242,6 +284,14 @@ class api(unittest.TestCase):
         self.assertEqual(stream.event()[0], "ready")
         stream.close()
 
+    def test_a_heartbeat_is_a_comment_which_no_client_takes_for_an_event(self):
+        _, address = self.world.start_gateway(["--heartbeat", "1s"])
+        stream = Client(address, token_of("beat")).stream("/v1/sessions/user-beat/updates")
+        stream.until("ready")
+        for _ in range(2):
+            self.assertEqual([stream.response.readline() for _ in range(2)], [b":\n", b"\n"])
+        stream.close()
+
     def test_a_heartbeat_can_be_an_event(self):
         _, address = self.world.start_gateway(["--heartbeat", "1s"])
         stream = Client(address, token_of("beat")).stream("/v1/stream?session=user-beat&heartbeat=event")
@@ -283,7 +333,6 @@ class api(unittest.TestCase):
         several.close()
 
     def test_a_slow_reader_is_dropped_and_its_seq_is_safe(self):
-        import socket
         _, address = self.world.start_gateway(["--write-timeout", "1s"])
         c = self.world.client("slow")
         text = "x" * 3900
@@ -429,7 +478,6 @@ class api(unittest.TestCase):
         self.assertEqual((full.status, full.problem()["type"]), (503, "/problems/streams-full"))
         self.assertIsNotNone(full.response.headers["Retry-After"])
         c.close()
-        import socket
         host, port = address.rsplit(":", 1)
         held = [socket.create_connection((host, int(port))) for _ in range(8)]
         answer = raw(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -444,6 +492,11 @@ class api(unittest.TestCase):
         self.assertIn(b" 408 ", raw(address, b"GET /healthz HTTP/1.1\r\nHos", half_close=False).split(b"\r\n")[0])
         lying = b"POST /v1/dev/login HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{}"
         self.assertIn(b" 408 ", raw(address, lying, half_close=False).split(b"\r\n")[0])
+
+    def test_only_a_go_ahead_can_be_expected(self):
+        post = b"POST /v1/dev/login HTTP/1.1\r\nHost: x\r\nContent-Length: 15\r\nExpect: %s\r\n\r\n{\"name\":\"went\"}"
+        self.assertIn(b" 417 ", raw(self.world.address, post % b"more").split(b"\r\n")[0])
+        self.assertIn(b" 100 ", raw(self.world.address, post % b"100-Continue").split(b"\r\n")[0])
 
     # ------------------------------------------------------------ the rest
 
@@ -515,6 +568,29 @@ class api(unittest.TestCase):
         self.assertIn("rowcall_gateway_requests_total", exposed)
         with open(os.path.join(os.environ["ROWCALL_SOURCE_DIR"], "docs", "gateway.md"), encoding="utf-8") as manual:
             self.assertEqual(set(re.findall(r"`((?:rowcall_gateway|process)_\w+)`", manual.read())), exposed)
+
+    def test_a_gateway_that_stops_is_not_ready(self):
+        gateway, address = self.world.start_gateway()
+        stream = Client(address, token_of("last")).stream("/v1/sessions/user-last/updates")
+        stream.until("ready")
+        host, port = address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=20) as asking:
+            # A request that was begun before the stop: its header is read, its body is not there yet.
+            asking.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += asking.recv(4096)
+            self.assertIn(b" 100 ", answer.split(b"\r\n")[0])
+            gateway.child.send_signal(signal.SIGTERM)
+            stream.until("drain")
+            asking.sendall(b"x")
+            answer = b""
+            while piece := asking.recv(4096):
+                answer += piece
+        head, body = answer.split(b"\r\n\r\n")
+        self.assertIn(b" 503 ", head.split(b"\r\n")[0])
+        self.assertEqual(json.loads(body), {"ready": False, "database": True, "nats": True, "draining": True})
+        self.assertEqual(gateway.stop(), 0)
 
     def test_a_stop_tells_the_streams_and_finishes_what_is_open(self):
         gateway, address = self.world.start_gateway()

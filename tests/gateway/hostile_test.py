@@ -1,5 +1,6 @@
 """Attempts to get in where one does not belong, and requests that are not what they seem."""
 
+import base64
 import json
 import os
 import re
@@ -106,6 +107,35 @@ class hostile(unittest.TestCase):
         self.assertEqual(Client(address).get("/v1/me", token=old).status, 401)
         self.assertEqual(Client(address).get("/v1/me", token=new).status, 200)
         self.assertEqual(self.world.rowcall("token", "inspect", old, "--token-keys", keys, expect=3).returncode, 3)
+
+    def test_a_token_says_what_it_was_issued_for(self):
+        keys = directory()
+        for name in ("one", "two"):
+            with open(f"{keys}/{name}.hs256", "w", encoding="utf-8") as file:
+                file.write(name * 20)
+        read = lambda part: json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        plain = self.world.rowcall("token", "issue", "--token-keys", keys, "--user", "ann").stdout.strip()
+        self.assertEqual(read(plain.split(".")[0])["kid"], "two", "the last by name")
+        claims = read(plain.split(".")[1])
+        self.assertEqual((claims["sub"], claims["exp"] - claims["iat"], "operator" in claims), ("ann", 3600, False))
+        before = int(time.time())
+        issued = json.loads(self.world.rowcall(
+            "token", "issue", "--token-keys", keys, "--kid", "one", "--user", "ann", "--submit", "echo-*", "--submit", "user-ann",
+            "--follow", "echo-1", "--lifetime", "90m", "--operator", "--json").stdout)
+        token = issued["token"]
+        header, claims = map(read, token.split(".")[:2])
+        self.assertEqual((header["alg"], header["kid"], issued["claims"]), ("HS256", "one", claims))
+        self.assertTrue(before <= claims.pop("iat") == claims.pop("exp") - 5400)
+        self.assertEqual(claims, {"sub": "ann", "submit": ["echo-*", "user-ann"], "follow": ["echo-1"], "operator": True})
+        # What `inspect` shows is the same, and whether it would be accepted only where there are keys.
+        for arguments, verdict in (((), "not checked: give --token-keys DIR or --development"), (("--token-keys", keys), "accepted")):
+            shown = json.loads(self.world.rowcall("token", "inspect", token, *arguments, "--json").stdout)
+            self.assertEqual((shown["header"], shown["claims"], shown["verdict"]), (header, issued["claims"], verdict))
+            lines = dict(line.split(maxsplit=1) for line in self.world.rowcall("token", "inspect", token, *arguments).stdout.splitlines())
+            self.assertEqual((json.loads(lines["header"]), json.loads(lines["claims"]), lines["verdict"]), (header, issued["claims"], verdict))
+        _, address = self.world.start_gateway(["--token-keys", keys], development=False)
+        me = Client(address, token).get("/v1/me").json
+        self.assertEqual((me["user"], me["submit"], me["follow"], me["operator"]), ("ann", ["echo-*", "user-ann"], ["echo-1"], True))
 
     def test_production_does_not_start_with_a_key_that_everybody_knows(self):
         missing = self.world.rowcall("gateway", "--listen", "127.0.0.1:0", expect=2)

@@ -6,104 +6,8 @@ import re
 import unittest
 import urllib.parse
 
+from document import Document, SchemaError, own_document
 from world import Client, World, token_of
-
-
-class SchemaError(Exception):
-    pass
-
-
-class Document:
-    TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-
-    def __init__(self, text):
-        self.root = json.loads(text)
-
-    def resolve(self, node):
-        while "$ref" in node:
-            found = self.root
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                found = found[part]
-            node = found
-        return node
-
-    def is_type(self, value, name):
-        if name == "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        if name == "number":
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
-        return isinstance(value, self.TYPES[name])
-
-    def check(self, value, schema, path="$"):
-        """Raises SchemaError. The part of JSON Schema that the document uses; anything else is an error of the test."""
-        schema = self.resolve(schema)
-        known = {"type", "required", "properties", "additionalProperties", "items", "enum", "pattern", "minimum", "minLength", "maxLength",
-                 "minItems", "maxItems", "oneOf", "allOf"}
-        unknown = set(schema) - known
-        assert not unknown, f"{path}: the validator does not know {unknown}"
-        fail = lambda why: (_ for _ in ()).throw(SchemaError(f"{path}: {why}: {value!r}"[:400]))
-        if "oneOf" in schema:
-            fitting = 0
-            for one in schema["oneOf"]:
-                try:
-                    self.check(value, one, path)
-                    fitting += 1
-                except SchemaError:
-                    pass
-            if fitting != 1:
-                fail(f"fits {fitting} of oneOf")
-        for one in schema.get("allOf", ()):
-            self.check(value, one, path)
-        if "type" in schema:
-            names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-            if not any(self.is_type(value, name) for name in names):
-                fail(f"is no {names}")
-        if "enum" in schema and value not in schema["enum"]:
-            fail("is none of the enum")
-        if isinstance(value, str):
-            if "pattern" in schema and not re.search(schema["pattern"], value):
-                fail("does not fit the pattern")
-            if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 1 << 30):
-                fail("length")
-        if self.is_type(value, "number") and value < schema.get("minimum", value):
-            fail("below the minimum")
-        if isinstance(value, list):
-            if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 1 << 30):
-                fail("count of items")
-            for index, item in enumerate(value):
-                self.check(item, schema.get("items", {}), f"{path}[{index}]")
-        if isinstance(value, dict):
-            for name in schema.get("required", ()):
-                if name not in value:
-                    fail(f"{name} is missing")
-            properties = schema.get("properties", {})
-            for name, item in value.items():
-                if name in properties:
-                    self.check(item, properties[name], f"{path}.{name}")
-                elif schema.get("additionalProperties") is False:
-                    fail(f"{name} is not in the schema")
-
-    def operations(self):
-        for path, item in self.root["paths"].items():
-            for method, operation in item.items():
-                yield path, method.upper(), operation
-
-    def check_answer(self, operation, answer):
-        response = operation["responses"].get(str(answer.status))
-        if response is None:
-            raise SchemaError(f"{operation['operationId']}: {answer.status} is not documented: {answer.body[:200]!r}")
-        response = self.resolve(response)
-        if answer.status == 204:
-            assert answer.body == b""
-            return
-        media = answer.headers["Content-Type"].split(";")[0]
-        if media not in response["content"]:
-            raise SchemaError(f"{operation['operationId']}: {media} is not documented for {answer.status}")
-        if media.endswith("json"):
-            body = json.loads(answer.body)
-            self.check(body, response["content"][media]["schema"])
-            if media == "application/problem+json":
-                assert body["status"] == answer.status
 
 
 def values_against(document, schema):
@@ -171,6 +75,13 @@ class openapi(unittest.TestCase):
 
     def fill(self, path, session="user-ann"):
         return path.replace("{session}", urllib.parse.quote(session, safe=""))
+
+    def test_it_is_served_as_it_stands_in_the_sources(self):
+        self.assertEqual(self.document.root, own_document().root)
+
+    def test_every_operation_says_what_any_request_may_get(self):
+        for path, method, operation in self.document.operations():
+            self.assertEqual(operation["responses"]["default"], {"$ref": "#/components/responses/Refused"}, (path, method))
 
     def test_every_path_of_the_document_exists_and_no_other_method_does(self):
         methods = {}

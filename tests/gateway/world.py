@@ -1,6 +1,7 @@
 """A gateway, an engine and a database of a test's own on the shared servers (ROWCALL_TEST_SERVERS), and clients for them.
 
 Only the standard library. Everything waits for a condition with a deadline; processes that were started here end here.
+Whatever is refused, and every event of a stream, is held against the OpenAPI document.
 """
 
 import base64
@@ -8,6 +9,7 @@ import ctypes
 import hashlib
 import hmac
 import http.client
+import io
 import json
 import os
 import signal
@@ -17,6 +19,8 @@ import tempfile
 import threading
 import time
 import uuid
+
+from document import own_document
 
 ROWCALL = os.environ["ROWCALL_BINARY"]
 DEADLINE_S = 30.0
@@ -192,7 +196,10 @@ class Client:
             fields.setdefault("Content-Type", "application/json")
         self.connection.request(method, path, body=body, headers=fields)
         response = self.connection.getresponse()
-        return Answer(response, response.read())
+        answer = Answer(response, response.read())
+        if answer.status >= 400:
+            own_document().check_refusal(method, path, answer)
+        return answer
 
     def get(self, path, **more):
         return self.request("GET", path, **more)
@@ -207,27 +214,37 @@ class Client:
             raise AssertionError(f"{answer.status} {answer.body!r}")
         return answer.json["receipts"][0]
 
-    def stream(self, path, headers=()):
-        return Stream(self.connection.host, self.connection.port, path, self.token, headers)
+    def stream(self, path, headers=(), receive_bytes=None):
+        return Stream(self.connection.host, self.connection.port, path, self.token, headers, receive_bytes)
 
 
 class Stream:
     """An event stream; events are (name, id, data) with the data read as JSON."""
 
-    def __init__(self, host, port, path, token, headers=()):
+    def __init__(self, host, port, path, token, headers=(), receive_bytes=None):
         self.connection = http.client.HTTPConnection(host, port, timeout=DEADLINE_S)
+        if receive_bytes:  # the kernel takes little ahead of whoever reads
+            self.connection.sock = socket.socket()
+            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+            self.connection.sock.settimeout(DEADLINE_S)
+            self.connection.sock.connect((host, port))
         fields = {"Accept": "text/event-stream", **dict(headers)}
         if token:
             fields["Authorization"] = "Bearer " + token
         self.connection.request("GET", path, headers=fields)
         self.response = self.connection.getresponse()
         self.status = self.response.status
+        self.refusal = None
+        if self.status != 200:
+            self.refusal = Answer(self.response, self.response.read())
+            own_document().check_refusal("GET", path, self.refusal)
         self.last_id = None
         self.comments = 0
 
     def event(self):
         """The next one; None at the end of the stream."""
         name, data, event_id = "message", [], None
+        until = time.monotonic() + DEADLINE_S
         while True:
             line = self.response.readline()
             if not line:
@@ -235,6 +252,8 @@ class Stream:
             line = line.decode().rstrip("\n")
             if line.startswith(":"):
                 self.comments += 1
+                if time.monotonic() > until:
+                    raise AssertionError("nothing but signs of life")
             elif line.startswith("event: "):
                 name = line[7:]
             elif line.startswith("id: "):
@@ -244,7 +263,9 @@ class Stream:
             elif line == "" and data:
                 if event_id is not None:
                     self.last_id = event_id
-                return name, event_id, json.loads("\n".join(data))
+                body = json.loads("\n".join(data))
+                own_document().check_event(name, event_id, body)
+                return name, event_id, body
 
     def until(self, name):
         """All events up to the first of that name, it included."""
@@ -268,7 +289,7 @@ class Stream:
         return found
 
     def problem(self):
-        return json.loads(self.response.read())
+        return self.refusal.json
 
     def close(self):
         self.response.close()
@@ -287,11 +308,36 @@ def raw(address, data, half_close=True, deadline_s=DEADLINE_S):
             try:
                 piece = connection.recv(65536)
             except ConnectionResetError:
-                break
+                return answer
             if not piece:
-                break
+                check_refusals(data, answer)
+                return answer
             answer += piece
-        return answer
+
+
+class Bytes(io.BytesIO):
+    """What http.client reads several answers from instead of a socket."""
+
+    def makefile(self, *_):
+        return self
+
+    def close(self):
+        pass
+
+
+def check_refusals(sent, received):
+    """Each of the answers that came for these bytes."""
+    asked = sent.split(b"\r\n")[0].split(b" ")
+    # Only the first one answers the first line.
+    method, path = (asked[0].decode(), asked[1].decode()) if len(asked) == 3 and sent.isascii() else ("GET", "/")
+    source = Bytes(received)
+    while source.tell() < len(received):
+        response = http.client.HTTPResponse(source)
+        response.begin()
+        answer = Answer(response, response.read())
+        if answer.status >= 400:
+            own_document().check_refusal(method, path, answer)
+        method, path = "GET", "/"
 
 
 def directory():

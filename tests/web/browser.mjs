@@ -1,7 +1,6 @@
 // Chromium for the tests of web/: visitors in profiles of their own, and what they see.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -132,7 +131,8 @@ export function lowContrast(page) {
 
 /**
  * The page with nothing in any cache: bytes over the network, the main thread's own time until it has settled, and the wall
- * clock until a name can be typed; the best of three. The last one says little on a busy machine: `isSoon` allows for its load.
+ * clock until a name can be typed; the best of three. Only the bytes are for a test: the times are those of the machine and of
+ * what else it does.
  */
 export async function measureOpening(browser, url) {
   const best = { bytes: 0, threadMs: Infinity, usableMs: Infinity };
@@ -154,7 +154,6 @@ export async function measureOpening(browser, url) {
     best.bytes = Math.max(best.bytes, bytes);
     await context.close();
   }
-  best.isSoon = best.usableMs < 1000 * Math.max(1, loadavg()[0] / cpus().length);
   best.text = `${(best.bytes / 1024).toFixed(1)} KiB transferred; usable after ${best.usableMs.toFixed(0)} ms, of which ${best.threadMs.toFixed(0)} ms of the page's thread`;
   return best;
 }

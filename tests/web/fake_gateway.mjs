@@ -237,6 +237,7 @@ export async function startFakeGateway({ webRoot, port = 0, sessions = new Sessi
     }
     const after = Number(url.searchParams.get("after") ?? 0);
     if (after < s.removed) return gone(response, s);
+    if (after > sessions.last(id)) return problem(response, 400, "bad-request", { session: id, last_seq: sessions.last(id) });
     const rows = s.updates.slice(after - s.removed, after - s.removed + limit);
     return json(response, 200, { session: id, updates: rows, next_after: rows.at(-1)?.seq ?? after, more: after + rows.length < sessions.last(id), incarnation });
   }

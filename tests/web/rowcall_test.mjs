@@ -461,6 +461,15 @@ test("history comes in pages, tells where it begins, and is kept", async () => {
   assert.equal(gateway.requests.length, asked);
 });
 
+test("who pages from beyond the end is told where it is", async () => {
+  const gateway = await gatewayWith();
+  fill(gateway, "echo-a", 3);
+  const client = clientOf(gateway);
+  assert.deepEqual((await client.page("echo-a", 1)).updates.map((u) => u.seq), [2, 3]);
+  assert.deepEqual((await client.page("echo-a", 3)).updates, []);
+  await assert.rejects(client.page("echo-a", 4), (e) => e.status === 400 && e.problem.last_seq === 3 && !e.isRetryable);
+});
+
 // ---------------------------------------------------------------- types
 
 test("the types name what the library exports, and every method of it", async () => {
@@ -475,4 +484,19 @@ test("the types name what the library exports, and every method of it", async ()
     for (const member of Object.getOwnPropertyNames(value.prototype).filter((m) => m !== "constructor"))
       assert.match(body + inherited, new RegExp(`\\b${member}\\b`), `${name}.${member}`);
   }
+});
+
+test("the manual names what an application uses", async () => {
+  const types = await readFile(new URL("../../web/rowcall.d.ts", import.meta.url), "utf8");
+  const manual = await readFile(new URL("../../docs/rowcall-js.md", import.meta.url), "utf8");
+  const names = [...types.matchAll(/^export (?:class|function) (\w+)/gm)].map((m) => m[1]);
+  // Members of classes, handlers (with a ? before the parenthesis) among them.
+  for (const [, body] of types.matchAll(/^export (?:class|interface) (?:Rowcall|Following|Outbox|Replica|\w+Handlers)\b(.*?)^}/gms))
+    names.push(...[...body.matchAll(/^  (?:static |readonly |set )?(\w+)\??[(:]/gm)].map((m) => m[1]));
+  assert.ok(names.length > 60, `${names.length}`);
+  const code = [...manual.matchAll(/^```.*?^```$|`[^`]+`/gms)].map((m) => m[0]).join("\n");
+  const unsaid = new Set(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(code)));
+  unsaid.delete("constructor");
+  unsaid.delete("EventParser"); // of whoever makes another client
+  assert.deepEqual([...unsaid], []);
 });

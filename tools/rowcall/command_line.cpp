@@ -192,7 +192,8 @@ void add_serve(CLI::App& app, serve_options& o) {
   count("--backlog-workers", o.backlog_workers, 0, 64, "more of them, which only work while there is a backlog");
   duration("--turn-overlap-after", o.turn_overlap_after,
            "how long what becomes ready waits for the open turn's end, to make one large turn; 0 does not wait");
-  count("--scheduler-threads", o.scheduler_threads, 0, 256, "threads of the session actors; 0 is one per core");
+  count("--scheduler-threads", o.scheduler_threads, 0, 256,
+        "threads of CAF's scheduler, which the directory runs on; 0 is one per core");
   count("--turn-sessions-max", o.turn_sessions_max, 1, 100'000, "sessions of one turn");
   count("--turn-commands-max", o.turn_commands_max, 1, 1'000'000, "commands of one turn");
   count("--turn-commands-per-session-max", o.turn_commands_per_session_max, 1, 100'000,

@@ -19,7 +19,7 @@ constexpr milliseconds clock_skew_max{1'000};
 /// PostgreSQL refuses commands that need an xid some 3 million before 2^31; it warns at 40 million before.
 constexpr std::int64_t xid_age_max = 2'146'483'647;
 constexpr std::int64_t xid_age_warning = 1'000'000'000, xid_age_error = 1'900'000'000;
-/// An engine needs its workers and one more; a deployment at 80 % has no room for a rolling restart.
+/// An engine needs its workers and two or three more; a deployment at 80 % has no room for a rolling restart.
 constexpr int connections_used_percent_max = 80;
 constexpr int connections_free_min = 5;
 

@@ -78,7 +78,7 @@ struct serve_options {
   int workers = 2;            ///< turn workers, each with a thread and a connection of its own
   int backlog_workers = 1;    ///< more of them, which only work while there is a backlog
   milliseconds turn_overlap_after{10};  ///< how long what becomes ready waits for the open turn's end
-  int scheduler_threads = 0;  ///< threads of the actors; 0 = one per core
+  int scheduler_threads = 0;            ///< of CAF's scheduler, which the directory runs on; 0 = one per core
   std::size_t turn_sessions_max = 1'024;
   std::size_t turn_commands_max = 4'096;
   std::size_t turn_commands_per_session_max = 256;

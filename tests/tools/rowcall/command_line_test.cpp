@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <map>
+#include <regex>
+#include <set>
 #include <string>
 
 #include "tests/support/process.hpp"
@@ -37,12 +40,14 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"migrate"}, std::vector<std::string>{"migrate", "up"},
                       std::vector<std::string>{"migrate", "down"}, std::vector<std::string>{"migrate", "status"},
                       std::vector<std::string>{"submit"}, std::vector<std::string>{"follow"},
-                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"}, std::vector<std::string>{"cleanup"},
-                      std::vector<std::string>{"dead"}, std::vector<std::string>{"dead", "list"},
-                      std::vector<std::string>{"dead", "show"}, std::vector<std::string>{"dead", "redrive"},
-                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
-                      std::vector<std::string>{"chat"},
-                      std::vector<std::string>{"demo"}));
+                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"},
+                      std::vector<std::string>{"cleanup"}, std::vector<std::string>{"dead"},
+                      std::vector<std::string>{"dead", "list"}, std::vector<std::string>{"dead", "show"},
+                      std::vector<std::string>{"dead", "redrive"}, std::vector<std::string>{"dead", "drop"},
+                      std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
+                      std::vector<std::string>{"chat"}, std::vector<std::string>{"demo"},
+                      std::vector<std::string>{"gateway"}, std::vector<std::string>{"token"},
+                      std::vector<std::string>{"token", "issue"}, std::vector<std::string>{"token", "inspect"}));
 
 TEST(command_line, names_the_environment_variable_of_every_option) {
   EXPECT_THAT(run_rowcall({"--help"}).out,
@@ -129,6 +134,69 @@ TEST(command_line, reads_the_example_configuration) {
                                 "postgresql://ann@127.0.0.1:1/x", "status"});
   EXPECT_EQ(run.exit_code, 1) << run.err;  // read; there is just no database
   EXPECT_THAT(run.err, HasSubstr("cannot reach the database"));
+}
+
+/// Option -> default, as `--help` prints them; "" without one.
+std::map<std::string, std::string> options_of(const std::string& subcommand) {
+  const auto run = run_rowcall(subcommand.empty() ? std::vector<std::string>{"--help"}
+                                                  : std::vector<std::string>{subcommand, "--help"});
+  const std::regex option{"  (?:-[a-z],)?--([a-z-]+)[^=(]*(=(.*))? \\(Env:[A-Z_]+\\).*"};
+  std::map<std::string, std::string> found;
+  for (const auto& line : run.lines())
+    if (std::smatch m; std::regex_match(line, m, option)) found[m[1]] = m[3];
+  return found;
+}
+
+struct example {
+  std::map<std::string, std::map<std::string, std::string>> values;  ///< by section ("": of all programs) and key
+  std::map<std::string, std::set<std::string>> without_default;      ///< what is commented out
+};
+
+example read_example() {
+  std::ifstream file{ROWCALL_SOURCE_DIR "/rowcall.example.conf"};
+  const std::regex assignment{R"re((# )?([a-z-]+) = (?:"([^"]*)"|(\S+)))re"}, heading{R"(\[([a-z]+)\])"};
+  example e;
+  std::string section;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch m;
+    if (std::regex_match(line, m, heading))
+      section = m[1];
+    else if (!std::regex_match(line, m, assignment))
+      EXPECT_TRUE(line.empty() || line.starts_with('#')) << line;
+    else if (m[1].matched)
+      e.without_default[section].insert(m[2]);
+    else
+      e.values[section][m[2]] = m[3].matched ? m[3] : m[4];
+  }
+  return e;
+}
+
+TEST(command_line, has_the_defaults_that_the_example_configuration_shows) {
+  auto shown = read_example();
+  EXPECT_EQ(shown.values[""].erase("database"), 1U);  // there is none
+  for (const auto& [section, values] : shown.values) {
+    const auto options = options_of(section);
+    for (const auto& [key, value] : values) {
+      ASSERT_TRUE(options.contains(key)) << section << ' ' << key;
+      EXPECT_EQ(options.at(key), value == "false" ? "" : value) << section << ' ' << key;
+    }
+    for (const auto& key : shown.without_default[section]) {
+      ASSERT_TRUE(options.contains(key)) << section << ' ' << key;
+      EXPECT_EQ(options.at(key), "") << section << ' ' << key << " has a default";
+    }
+  }
+}
+
+TEST(command_line, has_no_option_of_a_program_that_stays_up_that_the_example_configuration_does_not_show) {
+  auto shown = read_example();
+  for (const std::string section : {"", "serve", "gateway"}) {
+    auto options = options_of(section);
+    EXPECT_GT(options.size(), 8U) << section;
+    for (const auto* of_one_call : {"config", "json"}) options.erase(of_one_call);
+    for (const auto& [key, value] : options)
+      EXPECT_TRUE(shown.values[section].contains(key) || shown.without_default[section].contains(key))
+          << section << ' ' << key;
+  }
 }
 
 TEST(command_line, refuses_an_invalid_user_name) {

@@ -24,6 +24,7 @@ void call_quote_a_literal(benchmark::State& state) {
     append_literal(sql, data);
     benchmark::DoNotOptimize(sql.data());
   }
+  ROWCALL_ASSERT(sql.size() >= data.size() + 2);
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(data.size()));
 }
 BENCHMARK(call_quote_a_literal);
@@ -44,6 +45,7 @@ void call_append_updates(benchmark::State& state) {
     bytes = sql.size();
     benchmark::DoNotOptimize(sql);
   }
+  ROWCALL_ASSERT(bytes > rows.size() * (rows.front().data.size() + session.size()));
   state.SetItemsProcessed(state.iterations() * state.range(0));
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes));
 }
