@@ -57,15 +57,50 @@ class Compare(unittest.TestCase):
         self.assertEqual(code, 0, text)
         self.assertIn("a yardstick", line_of("limit_client_per_s", text))
 
-    def test_a_single_round_is_not_judged(self):
-        code, text = compare("one_round", "one_round")
-        self.assertEqual(code, 2, text)
-        self.assertIn("not judged", text)
+    def test_a_single_round_that_misses_its_target_is_a_regression(self):
+        code, text = compare("once", "once_target_missed")
+        self.assertEqual(code, 1, text)
+        self.assertIn("WORSE (one round): it does not reach its target any more", line_of("idle_core_share", text))
+        self.assertEqual(text.count("WORSE"), 1, text)
+        self.assertEqual(compare("once_target_missed", "once")[0], 0, "the other way round it is better")
 
-    def test_a_figure_of_one_file_only_is_told(self):
+    def test_a_single_round_whose_ratio_misses_its_target_is_a_regression(self):
+        code, text = compare("once", "once_ratio_missed")
+        self.assertEqual(code, 1, text)
+        self.assertIn("WORSE (one round): the ratio to baseline_rss_mib", line_of("passivated_rss_mib", text))
+
+    def test_a_single_round_without_a_target_may_differ_by_a_wide_factor(self):
+        code, text = compare("once", "once_fourfold")
+        self.assertEqual(code, 1, text)
+        self.assertIn("WORSE (one round): by a factor", line_of("idle_rss_mib", text))
+        self.assertEqual(compare("once_fourfold", "once")[0], 0, "the other way round it is better")
+
+    def test_single_rounds_differ(self):
+        code, text = compare("once", "once_alike")  # one target is missed by 2 %, which is within the threshold
+        self.assertEqual(code, 0, text)
+        self.assertNotIn("WORSE", text)
+        self.assertEqual(compare("once", "once_alike", "--threshold", "2")[0], 1)
+
+    def test_more_than_nothing_is_judged_by_the_target_alone(self):
+        code, text = compare("once_nothing", "once")
+        self.assertEqual(code, 0, text)
+        self.assertEqual(compare("once_nothing", "once_target_missed")[0], 1)
+
+    def test_a_figure_that_is_missing_is_a_failure_unless_only_some_were_measured(self):
         code, text = compare("before", "one_round")
-        self.assertEqual(code, 2, text)
+        self.assertEqual(code, 1, text)
         self.assertIn("only in", line_of("drain_per_s", text))
+        self.assertEqual(compare("before", "one_round", "--subset")[0], 0)
+
+    def test_a_figure_that_is_new_is_told(self):
+        code, text = compare("one_round", "before")
+        self.assertEqual(code, 0, text)
+        self.assertIn("only in", line_of("drain_per_s", text))
+
+    def test_two_files_with_nothing_in_common_can_not_be_compared(self):
+        for options in ([], ["--subset"]):
+            code, text = compare("once", "yardsticks", *options)
+            self.assertEqual(code, 2, text)
 
     def test_a_file_that_can_not_be_read_is_an_error(self):
         for name in ["broken", "missing"]:

@@ -21,11 +21,13 @@ std::string progress_line(const progress& p) {
       s.p50_ms, s.p99_ms, s.max_ms, p.total.errors, faults(p.found));
 }
 
-std::string progress_table(const progress& p, bool redraw) {
+std::string progress_table(const progress& p, bool redraw, std::size_t columns) {
   constexpr int lines = 7;
   const second_row& s = p.last;
   std::string out = redraw ? fmt::format("\x1b[{}A", lines) : "";
-  const auto line = [&](const std::string& text) { out += "\x1b[2K" + text + "\n"; };
+  const auto line = [&](const std::string& text) {
+    out += "\x1b[2K" + (columns == 0 ? text : text.substr(0, columns)) + "\n";  // all of it is ASCII
+  };
   line(fmt::format("{} {:.0f} of {:.0f} s{}", s.warm_up ? "warm-up" : p.phase, p.elapsed_s, p.total_s,
                    s.offered_per_s > 0 ? fmt::format(", {:.0f} commands/s offered", s.offered_per_s) : ""));
   line(fmt::format("  {:<12}{:>12}{:>14}{:>12}{:>10}", "", "submitted", "acknowledged", "followed", "errors"));

@@ -155,7 +155,7 @@ report merge(const std::vector<report>& reports) {
       m.stages[s].count += r.stages[s].count;
       m.stages[s].latency.add(r.stages[s].latency);
     }
-    // The processes of one machine saw the same servers: the larger figure, and each one's own generator share.
+    // The processes of one machine saw the same servers, and each of them all the generators: the larger figure.
     for (std::size_t x = 0; x < role_count; ++x) {
       m.cpu.seconds[x] = std::max(m.cpu.seconds[x], r.cpu.seconds[x]);
       m.cpu.present[x] = m.cpu.present[x] || r.cpu.present[x];

@@ -1,3 +1,4 @@
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -117,6 +118,8 @@ std::vector<std::pair<std::string, std::string>> config_of(const run_options& o,
       {"run", o.scenario.run},
       {"seed", text(o.seed)},
       {"warm_up", o.warm_up},
+      {"drain", o.drain},
+      {"count", text(o.commands_max)},
       {"submitters", text(o.submitters)},
       {"followers", text(o.followers)},
       {"poll_interval_ms", text(c.poll_interval.count())},
@@ -124,15 +127,22 @@ std::vector<std::pair<std::string, std::string>> config_of(const run_options& o,
       {"gives_up", o.gives_up ? "yes" : "no"},
       {"idempotency_keys", o.has_idempotency_keys ? "yes" : "no"},
       {"database", without_password(o.connection.database_url)},
-      {"nats", without_password(o.connection.nats_url)}};
+      {"nats", without_password(o.connection.nats_url)},
+      {"subject_prefix", o.connection.subject_prefix}};
+  if (!o.scenario_file.empty()) all.emplace_back("scenario_file", c.scenario_text);
   if (o.scenario.name == "chat" && o.scenario_file.empty()) {
-    all.insert(all.end(), {{"chat_users", text(o.scenario.users)}, {"room_users", text(o.scenario.room_users)}, {"mix", o.scenario.mix}});
+    all.insert(all.end(), {{"room_users", text(o.scenario.room_users)}, {"mix", o.scenario.mix}});
   } else {
     all.emplace_back("sessions", text(o.scenario.sessions));
+    if (o.scenario.name == "churn" && o.scenario_file.empty())
+      all.emplace_back("session_commands", text(o.scenario.session_commands));
   }
-  all.insert(all.end(), {{"keys", o.scenario.keys}, {"size", o.scenario.size}});
+  all.insert(all.end(), {{"chat_users", text(o.scenario.users)}, {"keys", o.scenario.keys}, {"size", o.scenario.size}});
   if (c.plan.closed) {
-    all.insert(all.end(), {{"users", text(o.closed_users)}, {"think", o.think}, {"duration", o.duration}});
+    all.insert(all.end(), {{"users", text(o.closed_users)},
+                           {"think", o.think},
+                           {"think_random", o.has_random_think ? "yes" : "no"},
+                           {"duration", o.duration}});
   } else if (o.has_find_max) {
     all.insert(all.end(), {{"p99_bound", o.p99_bound}, {"step", o.step}, {"first_rate", o.rate}});
   } else {
@@ -150,6 +160,12 @@ engine::result<std::unique_ptr<scenario>> scenario_of(const run_options& o, cons
   scenario_options s = o.scenario;
   s.run = run;
   return o.scenario_file.empty() ? make_scenario(s) : load_scenario(c.scenario_text, s);
+}
+
+/// Of stderr, asked anew each time: a window changes its size. 0: it does not say.
+std::size_t terminal_columns() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 exit_code say(const engine::error& e) {
@@ -199,7 +215,9 @@ exit_code run(const run_options& given) {
   bool has_drawn = false;
   if (!o.output.is_quiet)
     observers.on_second = [&](const progress& p) {
-      std::cerr << (is_terminal ? progress_table(p, std::exchange(has_drawn, true)) : progress_line(p)) << std::flush;
+      std::cerr << (is_terminal ? progress_table(p, std::exchange(has_drawn, true), terminal_columns())
+                                : progress_line(p))
+                << std::flush;
     };
 
   const auto run_once = [&](const run_plan& plan, const std::string& name) -> engine::result<report> {

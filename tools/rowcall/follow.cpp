@@ -56,29 +56,21 @@ class printer {
     is_live_ = is_live;
     std::fprintf(stderr, "rowcall: %s\n", is_live ? "back" : "reconnecting …");
   }
-  /// One that does not end by itself ends the command.
-  void failed(const engine::error& error) {
-    if (engine::is_transient(error.code)) return;
-    if (!failure_) failure_ = error;
-    end();
-  }
-  int ended_fd() const { return ended_; }
-  /// When it has ended.
-  const std::optional<engine::error>& failure() const { return failure_; }
-
- private:
-  bool is_over() const { return broken_ || (left_ && *left_ == 0); }
+  /// Nothing more is printed, and ended_fd() is readable.
   void end() {
     broken_ = true;
     const std::uint64_t one = 1;
     if (write(ended_, &one, sizeof one) < 0) std::perror("rowcall: eventfd");
   }
+  int ended_fd() const { return ended_; }
+
+ private:
+  bool is_over() const { return broken_ || (left_ && *left_ == 0); }
 
   bool json_;
   std::optional<std::uint64_t> left_;
   int ended_;
   bool broken_ = false;
-  std::optional<engine::error> failure_;
   bool is_live_ = true;
 };
 
@@ -139,11 +131,16 @@ exit_code run(const global_options& global, const follow_options& options) {
   auto bus = open_bus(global.connection, "follow");
   if (!bus) return fail_with(bus.error());
   printer out{global, options};
+  std::optional<engine::error> failure;  // written by the follower's thread, read when that has ended
   client::follow_handler handler;
   handler.on_updates = [&](const auto& id, auto updates) { out.print(id, updates); };
   handler.on_gone = [&](const auto& id, const auto& snapshot) { out.gone(id, snapshot); };
   handler.on_live = [&](bool live) { out.live(live); };
-  handler.on_error = [&](const engine::error& error) { out.failed(error); };
+  handler.on_error = [&](const engine::error& error) {
+    if (engine::is_transient(error.code)) return;
+    if (!failure) failure = error;
+    out.end();
+  };
   {
     const auto store = storage::postgres::make_update_store(store_config_of(global.connection, "follow"));
     if (auto there = check_position(*store, *session, {options.after}); !there) return fail_with(there.error());
@@ -156,7 +153,7 @@ exit_code run(const global_options& global, const follow_options& options) {
     while (poll(fds, 2, -1) < 0) {
     }
   }
-  if (out.failure()) return fail_with(*out.failure());
+  if (failure) return fail_with(*failure);
   return exit_code::ok;
 }
 

@@ -119,7 +119,7 @@ std::string format_update(const engine::session_id& session, const engine::updat
 std::string format_count(std::int64_t n) {
   auto text = std::to_string(n < 0 ? -n : n);
   for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<std::size_t>(at), ",");
+    text.insert(static_cast<std::size_t>(at), 1, ',');
   return n < 0 ? "-" + text : text;
 }
 

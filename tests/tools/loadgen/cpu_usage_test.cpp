@@ -50,6 +50,13 @@ TEST(cpu_usage, time_is_told_apart_by_role) {
   EXPECT_NEAR(t.elapsed_core_seconds, 2, 1e-9);
 }
 
+TEST(cpu_usage, generators_that_run_side_by_side_are_one_role) {
+  cpu_usage usage({.own_pid = 1}, 100, 2);
+  usage.add({{process(1, 0, "rowcall-loadgen", 0), process(2, 0, "rowcall-loadgen", 0)}, {0, 0}});
+  usage.add({{process(1, 0, "rowcall-loadgen", 50), process(2, 0, "rowcall-loadgen", 45)}, {100, 100}});
+  EXPECT_NEAR(usage.total().of(role::generator), 0.95, 1e-9);
+}
+
 TEST(cpu_usage, a_pid_used_again_does_not_count_backwards) {
   cpu_usage usage({}, 100, 1);
   usage.add({{process(2, 0, "postgres", 500, 1)}, {0, 0}});

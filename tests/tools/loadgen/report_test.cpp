@@ -99,6 +99,19 @@ TEST(report, merging_adds_counts_findings_and_histograms) {
   EXPECT_FALSE(m.passed());
 }
 
+TEST(report, merging_processes_that_together_saturate_the_machine_names_the_generator) {
+  // Each of two that use half of a core each has seen both (cpu_usage, by name).
+  report a = sample(1000, 100, milliseconds{1}), b = sample(1000, 300, milliseconds{1});
+  for (report* r : {&a, &b}) {
+    r->cpu.seconds[static_cast<std::size_t>(role::generator)] = 9.6;
+    r->cpu.present[static_cast<std::size_t>(role::generator)] = true;
+  }
+  const report m = merge({a, b});
+  EXPECT_NEAR(m.cpu.of(role::generator), 9.6, 1e-9) << "one machine's time is not counted twice";
+  EXPECT_NEAR(m.cpu.of(role::engine), 5, 1e-9);
+  EXPECT_EQ(m.limit.who, "generator");
+}
+
 TEST(report, csv_has_one_line_a_second_with_as_many_fields_as_the_header) {
   const std::string csv = to_csv(sample(1000, 100, milliseconds{1}));
   std::istringstream in(csv);

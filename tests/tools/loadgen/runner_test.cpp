@@ -213,20 +213,52 @@ TEST(runner, every_second_has_a_row_that_adds_up) {
   EXPECT_GT(r.seconds[3].max_ms, 1900);
 }
 
-TEST(runner, the_same_seed_sends_the_same_commands_at_the_same_times) {
-  run_plan plan = open_loop("2s@1000");
-  plan.arrival = arrival_kind::poisson;
-  const auto a = echo(100, "zipf:1.0"), b = echo(100, "zipf:1.0"), c = echo(100, "zipf:1.0");
-  const auto first = run(plan, *a), second = run(plan, *b);
-  plan.seed = 2;
-  const auto other = run(plan, *c);
-  ASSERT_EQ(first.requests.size(), second.requests.size());
-  for (std::size_t i = 0; i < first.requests.size(); ++i) {
-    ASSERT_EQ(first.requests[i].session, second.requests[i].session);
-    ASSERT_EQ(first.requests[i].data, second.requests[i].data);
+TEST(runner, the_same_seed_sends_the_same_commands_at_the_same_times_in_every_scenario) {
+  struct sent {
+    std::vector<engine::command_request> requests;
+    std::vector<nanoseconds> times;
+    std::uint64_t digest = 0;
+  };
+  const auto send = [](const std::string& name, std::uint64_t seed) {
+    scenario_options options;
+    options.name = name;
+    options.sessions = 100;
+    options.keys = "zipf:1.0";
+    options.size = "lognormal:100,0.5";
+    options.session_commands = 10;
+    options.users = 40;
+    options.mix = "post:6,select:2,read:2";
+    const auto s = *make_scenario(options);
+    run_plan plan = open_loop("2s@1000");
+    plan.seed = seed;
+    plan.arrival = name == "burst" ? arrival_kind::burst : arrival_kind::poisson;
+    plan.burst_commands = 100;
+    plan.has_idempotency_keys = true;
+    if (name == "reconnect-storm") plan.reconnect_interval = milliseconds{500};
+    virtual_timeline time;
+    virtual_target target(time, {});
+    const auto r = runner(plan, *s, target, time).run();
+    EXPECT_TRUE(r.has_value() && r->passed()) << name;
+    return sent{target.requests, target.request_times, r ? r->commands_digest : 0};
+  };
+  for (const char* name : {"echo", "burst", "churn", "reconnect-storm", "chat"}) {
+    SCOPED_TRACE(name);
+    const sent first = send(name, 1), second = send(name, 1), other = send(name, 2);
+    EXPECT_GT(first.requests.size(), 1500u);
+    ASSERT_EQ(first.requests.size(), second.requests.size());
+    for (std::size_t i = 0; i < first.requests.size(); ++i) {
+      ASSERT_EQ(first.requests[i].session, second.requests[i].session);
+      ASSERT_EQ(first.requests[i].type, second.requests[i].type);
+      ASSERT_EQ(first.requests[i].data, second.requests[i].data);
+      ASSERT_EQ(first.requests[i].idempotency_key, second.requests[i].idempotency_key);
+      ASSERT_EQ(first.times[i], second.times[i]);
+    }
+    EXPECT_EQ(first.digest, second.digest);
+    EXPECT_NE(first.digest, other.digest);
+    if (std::string_view(name) != "burst") {
+      EXPECT_NE(first.times, other.times);
+    }
   }
-  EXPECT_EQ(first.r.commands_digest, second.r.commands_digest);
-  EXPECT_NE(first.r.commands_digest, other.r.commands_digest);
 }
 
 TEST(runner, a_closed_loop_has_one_command_a_user_on_its_way) {

@@ -70,6 +70,7 @@ class virtual_target final : public target {
 
   void submit(engine::command_request request, submitted done) override {
     requests.push_back(request);
+    request_times.push_back(time_.now());
     ++submits_;
     if (behaviour_.is_dead) return;
     if (behaviour_.refuse_every != 0 && submits_ % behaviour_.refuse_every == 0) {
@@ -124,6 +125,7 @@ class virtual_target final : public target {
   void give_history(const std::string& id, std::int64_t length) { sessions_[id].commands = sessions_[id].updates = length; }
 
   std::vector<engine::command_request> requests;
+  std::vector<nanoseconds> request_times;
   int reconnects = 0, cursors = 0, reads = 0;
   std::size_t follows = 0, unfollows = 0;
 
