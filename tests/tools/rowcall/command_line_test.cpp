@@ -66,8 +66,21 @@ TEST(command_line, refuses_nonsense_with_exit_code_2) {
                                 {"submit", "echo-1"},
                                 {"follow", "echo-1", "--after", "x"},
                                 {"follow", "echo-1", "--after", "-1"},
+                                {"follow", "echo-1", "--after", "9223372036854775808", "--once"},
+                                {"follow", "echo-1", "--after", "0x10"},
+                                {"follow", "echo-1", "--count", "0"},
+                                {"follow", "echo-1", "--count", "18446744073709551616"},
+                                {"migrate", "down", "--to", "-1"},
+                                {"migrate", "down", "--to", "2147483648"},
+                                {"status", "--watch", "--interval", "0s"},
+                                {"top", "--interval", "99ms"},
                                 {"cleanup"},
                                 {"cleanup", "--older-than", "soon"},
+                                {"cleanup", "--older-than", "900ms"},
+                                {"cleanup", "--older-than", "1500ms"},
+                                {"serve", "--retention", "500ms"},
+                                {"dead", "show", "echo-1", "0"},
+                                {"dead", "show", "echo-1", "9223372036854775808"},
                                 {"dead"},
                                 {"serve", "--workers", "0"},
                                 {"--log-level", "loud", "status"},
@@ -77,6 +90,20 @@ TEST(command_line, refuses_nonsense_with_exit_code_2) {
     const auto run = run_rowcall(arguments);
     EXPECT_EQ(run.exit_code, 2) << ::testing::PrintToString(arguments) << run.err;
     EXPECT_THAT(run.err, HasSubstr("rowcall: ")) << ::testing::PrintToString(arguments);
+    EXPECT_LT(run.err.size(), 300u) << "for people: " << run.err;
+  }
+}
+
+TEST(command_line, takes_numbers_to_the_end_of_their_range) {
+  for (const auto& arguments : {std::vector<std::string>{"follow", "echo-1", "--after", "9223372036854775807"},
+                                {"follow", "echo-1", "--after", "010", "--count", "18446744073709551615"},
+                                {"dead", "show", "echo-1", "9223372036854775807"},
+                                {"migrate", "down", "--to", "2147483647"},
+                                {"status", "--watch", "--interval", "100ms"},
+                                {"cleanup", "--older-than", "1s"}}) {
+    auto all = arguments;
+    all.insert(all.end(), {"--database", "postgresql://127.0.0.1:1/x", "--connect-timeout", "1s"});
+    EXPECT_EQ(run_rowcall(all).exit_code, 1) << ::testing::PrintToString(arguments) << "read; there is just no database";
   }
 }
 
