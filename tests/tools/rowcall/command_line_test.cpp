@@ -22,13 +22,22 @@ std::string write_file(const std::string& text) {
 
 class every_subcommand : public ::testing::TestWithParam<std::vector<std::string>> {};
 
-TEST_P(every_subcommand, has_a_help_that_states_the_exit_codes) {
+TEST_P(every_subcommand, has_a_help_that_states_the_exit_codes_and_each_option_s_variable) {
   auto arguments = GetParam();
   arguments.push_back("--help");
   const auto run = run_rowcall(arguments);
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("Exit codes: 0 done;"));
   EXPECT_THAT(run.out, HasSubstr("Usage:"));
+  std::size_t options = 0;
+  for (const auto& line : run.lines()) {
+    if (line.rfind("  -", 0) != 0) continue;
+    ++options;
+    if (line.rfind("  -h,--help ", 0) != 0 && line.rfind("  --version ", 0) != 0) {
+      EXPECT_THAT(line, HasSubstr("(Env:ROWCALL_"));
+    }
+  }
+  EXPECT_GE(options, 1u) << "at least --help: " << run.out;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -37,12 +46,14 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"migrate"}, std::vector<std::string>{"migrate", "up"},
                       std::vector<std::string>{"migrate", "down"}, std::vector<std::string>{"migrate", "status"},
                       std::vector<std::string>{"submit"}, std::vector<std::string>{"follow"},
-                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"}, std::vector<std::string>{"cleanup"},
-                      std::vector<std::string>{"dead"}, std::vector<std::string>{"dead", "list"},
-                      std::vector<std::string>{"dead", "show"}, std::vector<std::string>{"dead", "redrive"},
-                      std::vector<std::string>{"dead", "drop"}, std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
-                      std::vector<std::string>{"chat"},
-                      std::vector<std::string>{"demo"}));
+                      std::vector<std::string>{"status"}, std::vector<std::string>{"top"},
+                      std::vector<std::string>{"cleanup"}, std::vector<std::string>{"dead"},
+                      std::vector<std::string>{"dead", "list"}, std::vector<std::string>{"dead", "show"},
+                      std::vector<std::string>{"dead", "redrive"}, std::vector<std::string>{"dead", "drop"},
+                      std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
+                      std::vector<std::string>{"chat"}, std::vector<std::string>{"gateway"},
+                      std::vector<std::string>{"token"}, std::vector<std::string>{"token", "issue"},
+                      std::vector<std::string>{"token", "inspect"}, std::vector<std::string>{"demo"}));
 
 TEST(command_line, names_the_environment_variable_of_every_option) {
   EXPECT_THAT(run_rowcall({"--help"}).out,
@@ -103,7 +114,8 @@ TEST(command_line, takes_numbers_to_the_end_of_their_range) {
                                 {"cleanup", "--older-than", "1s"}}) {
     auto all = arguments;
     all.insert(all.end(), {"--database", "postgresql://127.0.0.1:1/x", "--connect-timeout", "1s"});
-    EXPECT_EQ(run_rowcall(all).exit_code, 1) << ::testing::PrintToString(arguments) << "read; there is just no database";
+    EXPECT_EQ(run_rowcall(all).exit_code, 1)
+        << ::testing::PrintToString(arguments) << "read; there is just no database";
   }
 }
 
