@@ -125,6 +125,14 @@ void add_submit(CLI::App& app, submit_options& o) {
 
 void add_follow(CLI::App& app, follow_options& o) {
   auto* sub = app.add_subcommand("follow", "print a session's updates, from any point, live");
+  sub->footer(
+      std::string{"Where retention has removed what comes next, the state of the last snapshot is printed in its place "
+                  "(--json: an\n"
+                  "object with \"gone\": true, snapshot_seq and state), and it goes on from there. That is no error, "
+                  "unless --once\n"
+                  "finds no snapshot after SEQ: exit code 5. An --after beyond the end of the log: 5 as well.\n\n"
+                  "The options of `rowcall --help` (--database, --nats, --json, ...) may stand here as well.\n\n"} +
+      exit_codes_text);
   sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
   sub->add_option("-a,--after", o.after, "start after this update seq; 0 is the beginning")
       ->transform(from(std::int64_t{0}))
