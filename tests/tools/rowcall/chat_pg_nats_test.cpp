@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/support/database.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
 #include "tests/support/private_postgres.hpp"
 #include "tests/tools/rowcall/running_engine.hpp"
@@ -30,6 +31,28 @@ TEST(chat, lets_two_people_talk) {
   EXPECT_TRUE(ann.wait_for("bob left")) << ann.output();
   ann.write("/quit\n");
   EXPECT_EQ(ann.wait(), 0);
+}
+
+TEST(chat, shows_who_is_here) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine()) << world.engine().output();
+  auto ann = chat(world, "ann");
+  ASSERT_TRUE(ann.wait_for("#lobby")) << ann.output();
+  auto bob = chat(world, "bob");
+  ASSERT_TRUE(bob.wait_for("#lobby")) << bob.output();
+  ASSERT_TRUE(ann.wait_for("bob joined")) << ann.output();
+  // A signal is not durable, so nobody waits for it: ask until it has come.
+  const auto shows = [](running_rowcall& one, const std::string& text) {
+    return support::eventually(std::chrono::seconds{20}, [&] {
+      one.write("/who\n");
+      return one.wait_for(text, std::chrono::milliseconds{200});
+    });
+  };
+  EXPECT_TRUE(shows(ann, "in #lobby: ann (you) bob (here)\n")) << ann.output();
+  EXPECT_TRUE(shows(bob, "in #lobby: ann (here) bob (you)\n")) << bob.output();
+  bob.write("/quit\n");
+  EXPECT_EQ(bob.wait(), 0) << bob.output();
+  EXPECT_TRUE(shows(ann, "in #lobby: ann (you) bob\n")) << ann.output();
 }
 
 TEST(chat, sends_everything_from_a_pipe_before_it_ends) {
