@@ -31,6 +31,7 @@ constexpr target targets[] = {
     {"open_p99_us", "commit_us", target::at_most, 60},
     {"live_engine_cpu_share", nullptr, target::at_most, 0.25},
     {"idle_core_share", nullptr, target::at_most, 0.01},
+    {"idle_rss_mib", nullptr, target::at_most, 100},
     {"passivated_rss_mib", "baseline_rss_mib", target::at_most, 1.1},
     {"active_session_bytes", nullptr, target::at_most, 3072},
     {"soak_last_per_s", "soak_second_per_s", target::at_least, 0.97},

@@ -33,6 +33,7 @@ TARGETS = {
     "soak_last_p99_ms": ["soak_second_p99_ms"],
     "active_session_bytes": [],
     "idle_core_share": [],
+    "idle_rss_mib": [],
     "soak_other_dead_rows": [],
     "start_first_update_s": [],
     "start_peak_rss_mib": [],

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -47,6 +48,7 @@ class fake_bus final : public engine::bus {
   }
   engine::result<void> flush(std::chrono::milliseconds) override {
     if (!is_up) return engine::fail(engine::errc::unavailable, "cut");
+    subscriptions_flushed = subscriptions.load();
     return {};
   }
   bool is_connected() const override { return is_up; }
@@ -63,6 +65,7 @@ class fake_bus final : public engine::bus {
 
   std::atomic<bool> is_up{true};
   std::atomic<int> subscriptions{0};
+  std::atomic<int> subscriptions_flushed{0};  ///< of them, those that the server has seen
 
  private:
   std::unique_ptr<engine::bus> local_ = rowcall::bus::make_local_bus();
@@ -104,6 +107,8 @@ class fake_log {
 
   std::atomic<bool> is_failing{false};
   std::atomic<int> reads{0}, bulk_reads{0}, positions_max{0};
+  /// Called before updates are read. To be set before anybody reads.
+  std::function<void()> on_read;
 
  private:
   struct log {
@@ -136,6 +141,7 @@ class fake_log::reader final : public engine::update_store {
   engine::result<engine::update_page> updates_after(const engine::session_id& session, engine::update_seq after,
                                                     std::size_t limit) override {
     ++log_.reads;
+    if (log_.on_read) log_.on_read();
     if (log_.is_failing) return engine::fail(engine::errc::connection_lost, "away");
     const std::lock_guard lock{log_.mutex_};
     return log_.page(session, after, limit);
@@ -143,6 +149,7 @@ class fake_log::reader final : public engine::update_store {
   engine::result<std::vector<engine::update_page>> updates_after(std::span<const engine::follow_position> positions,
                                                                  std::size_t limit) override {
     ++log_.bulk_reads;
+    if (log_.on_read) log_.on_read();
     log_.positions_max = std::max(log_.positions_max.load(), static_cast<int>(positions.size()));
     if (log_.is_failing) return engine::fail(engine::errc::connection_lost, "away");
     const std::lock_guard lock{log_.mutex_};

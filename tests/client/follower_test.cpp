@@ -95,6 +95,22 @@ TEST_F(follower_test, resumes_after_a_position) {
   EXPECT_TRUE(sees("chat-1", 8, 10));
 }
 
+TEST_F(follower_test, reads_what_it_has_subscribed_to_and_the_server_has_seen) {
+  std::atomic<int> reads_too_early{0};
+  log.on_read = [&] {
+    if (bus.subscriptions == 0 || bus.subscriptions_flushed != bus.subscriptions) ++reads_too_early;
+  };
+  auto& f = make();
+  for (int s = 1; s <= 20; ++s) {
+    const auto session = "chat-" + std::to_string(s);
+    append(session, 2);
+    f.follow(id(session), {0});
+    ASSERT_TRUE(sees(session, 1, 2));
+    EXPECT_EQ(bus.subscriptions, s);
+  }
+  EXPECT_EQ(reads_too_early, 0);
+}
+
 TEST_F(follower_test, delivers_live_notices_without_reading) {
   make().follow(id("chat-1"), {0});
   ASSERT_TRUE(eventually(5s, [&] { return is_live(); }));

@@ -51,12 +51,18 @@ std::string environment_name(const std::string& prefix, const std::string& subco
 }
 
 CLI::Option* add_duration_option(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
-                                 const std::string& description) {
+                                 const std::string& description, duration_rule rule) {
   auto* option = app.add_option_function<std::string>(
       name,
-      [&value, name](const std::string& text) {
+      [&value, name, rule](const std::string& text) {
         auto parsed = parse_duration(text);
         if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
+        if (*parsed < rule.shortest)
+          throw CLI::ValidationError(
+              name, text + " is too short: it has to be " + format_duration(rule.shortest) + " or more");
+        if (*parsed % rule.step != rule.step.zero())
+          throw CLI::ValidationError(name,
+                                     text + " is too fine: it has to be a multiple of " + format_duration(rule.step));
         value = *parsed;
       },
       description);

@@ -23,9 +23,15 @@ namespace rowcall::tools {
 /// --database, --nats, --subject-prefix, --connect-timeout.
 void add_connection_options(CLI::App& app, connection_options& options);
 
-/// An option that is a duration ("10s"); shows and stores it in milliseconds.
+/// What a duration has to be besides well-formed. By default: anything.
+struct duration_rule {
+  std::chrono::milliseconds shortest{0};
+  std::chrono::milliseconds step{1};  ///< it has to be a multiple of this
+};
+
+/// An option that is a duration ("10s"); shows and stores it in milliseconds. One that breaks the rule is refused.
 CLI::Option* add_duration_option(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
-                                 const std::string& description);
+                                 const std::string& description, duration_rule rule = {});
 
 /// To be called when all options are declared: gives every option without one its environment variable, adds --config,
 /// and refuses unknown keys in a configuration file.

@@ -10,9 +10,11 @@
 #include <deque>
 #include <mutex>
 #include <random>
+#include <set>
 #include <thread>
 #include <variant>
 
+#include "bus/signal_channel.hpp"
 #include "client/follower.hpp"
 #include "client/submitter.hpp"
 #include "tools/rowcall/actions.hpp"
@@ -26,7 +28,8 @@
 ///   stdin ───────────────┐                      ┌─► chat_terminal
 ///   follower's thread ───┤                      │
 ///   submitter's thread ──┼─► mailbox ─► model ──┼─► submitter
-///   loader's thread ─────┘     (main thread)    └─► loader, follower
+///   loader's thread ─────┤     (main thread)    ├─► loader, follower
+///   signals' thread ─────┘                      └─► signals
 namespace rowcall::tools {
 namespace {
 
@@ -52,7 +55,12 @@ struct submitted_event {
 struct failed_event {
   engine::error error;
 };
-using chat_event = std::variant<loaded_event, updates_event, jumped_event, submitted_event, failed_event>;
+struct presence_event {
+  session_id room;
+  presence_signal signal;
+};
+using chat_event =
+    std::variant<loaded_event, updates_event, jumped_event, submitted_event, failed_event, presence_event>;
 
 /// From the other threads to the main one. Full, it makes the sender wait.
 class mailbox {
@@ -66,10 +74,12 @@ class mailbox {
   void put(chat_event event) {
     std::unique_lock lock{mutex_};
     room_.wait(lock, [this] { return closed_ || events_.size() < events_max; });
-    if (closed_) return;
-    events_.push_back(std::move(event));
-    const std::uint64_t one = 1;
-    if (write(fd_, &one, sizeof one) < 0) std::perror("rowcall: eventfd");
+    if (!closed_) add(std::move(event));
+  }
+  /// What may be lost: waits for nobody, and leaves room for what counts.
+  void offer(chat_event event) {
+    const std::lock_guard lock{mutex_};
+    if (!closed_ && events_.size() < events_max / 10) add(std::move(event));
   }
   std::deque<chat_event> take() {
     std::uint64_t count = 0;
@@ -88,6 +98,13 @@ class mailbox {
   int fd() const { return fd_; }
 
  private:
+  /// Under the mutex.
+  void add(chat_event event) {
+    events_.push_back(std::move(event));
+    const std::uint64_t one = 1;
+    if (write(fd_, &one, sizeof one) < 0) std::perror("rowcall: eventfd");
+  }
+
   std::mutex mutex_;
   std::condition_variable room_;
   std::deque<chat_event> events_;
@@ -191,6 +208,27 @@ class loader {
   std::thread thread_;  // last: starts when the rest is there
 };
 
+/// The rooms whose signals matter here: everybody's are heard. Thread-safe.
+class heard_rooms {
+ public:
+  void add(const session_id& room) {
+    const std::lock_guard lock{mutex_};
+    rooms_.insert(room);
+  }
+  void remove(const session_id& room) {
+    const std::lock_guard lock{mutex_};
+    rooms_.erase(room);
+  }
+  bool has(const session_id& room) const {
+    const std::lock_guard lock{mutex_};
+    return rooms_.contains(room);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<session_id> rooms_;
+};
+
 std::string random_key_prefix() {
   std::random_device random;
   char text[32];
@@ -204,13 +242,20 @@ class chat_loop {
   chat_loop(const global_options& global, const chat_options& options, session_id user, engine::bus& bus,
             stop_signal& stop)
       : terminal_(!options.no_colour),
-        model_({user, options.room, options.history, random_key_prefix(), terminal_.is_interactive()}),
+        name_(random_key_prefix()),
+        model_({user, options.room, options.history, name_, terminal_.is_interactive()}),
         user_(std::move(user)),
         bus_(bus),
         stop_(stop),
         loader_(make_store(global), options.history, mailbox_),
         follower_(make_store(global), bus, handler()),
-        submitter_(make_command_stores(global), bus, submit_config(global)) {}
+        submitter_(make_command_stores(global), bus, submit_config(global)) {
+    auto signals = open_signals(global.connection, "chat", [this](const session_id& room, std::string_view payload) {
+      if (!heard_.has(room)) return;
+      if (auto signal = read_presence(room, payload)) mailbox_.offer(presence_event{room, *std::move(signal)});
+    });
+    if (signals) signals_ = *std::move(signals);  // without them nobody is known to be here
+  }
 
   ~chat_loop() { mailbox_.close(); }  // before the threads are joined
 
@@ -224,6 +269,7 @@ class chat_loop {
       if (fds[2].revents != 0) read_input();
       for (auto& event : mailbox_.take()) std::visit([this](auto& e) { handle(e); }, event);
       if (model_.wants_retry() && steady::now() >= retry_at_) model_.retry();
+      model_.tick(steady::now());
       perform();
     }
     return end();
@@ -266,6 +312,7 @@ class chat_loop {
   }
 
   void handle(loaded_event& e) {
+    heard_.add(e.session);
     model_.loaded(e.session, e.image);
     follower_.follow(e.session, e.image.last);
   }
@@ -274,6 +321,7 @@ class chat_loop {
   void handle(failed_event& e) {
     if (!failure_) failure_ = std::move(e.error);
   }
+  void handle(presence_event& e) { model_.heard(e.room, e.signal); }
   void handle(submitted_event& e) {
     model_.submitted(e.outcome);
     if (model_.wants_retry()) retry_at_ = steady::now() + retry_wait;
@@ -335,7 +383,11 @@ class chat_loop {
   void perform() {
     auto effects = model_.take();
     for (const auto& session : effects.load) loader_.load(session);
-    for (const auto& session : effects.unfollow) follower_.unfollow(session);
+    for (const auto& session : effects.unfollow) {
+      heard_.remove(session);
+      follower_.unfollow(session);
+    }
+    tell(effects.presences);
     if (effects.submit)
       submitter_.submit_async(std::move(*effects.submit),
                               [this](auto outcome) { mailbox_.put(submitted_event{std::move(outcome)}); });
@@ -347,6 +399,11 @@ class chat_loop {
       effects.lines.push_back({chat_line::kind::notice, {}, {}, {}, status});
     shown_status_ = status;
     terminal_.show(effects.lines, {status, model_.pending(), prompt()});
+  }
+
+  void tell(const std::vector<chat_model::told_presence>& presences) {
+    if (!signals_) return;
+    for (const auto& p : presences) signals_->publish(p.room, presence_payload(name_, p.room, user_.name(), p.what));
   }
 
   std::string status_now() {
@@ -372,6 +429,8 @@ class chat_loop {
 
   exit_code end() {
     terminal_.finish();
+    model_.bye();
+    tell(model_.take().presences);
     const auto left = model_.pending();
     if (left.empty()) return failure_ ? fail_with(*failure_) : exit_code::ok;
     for (const auto& text : left) std::fprintf(stderr, "rowcall: not confirmed: %s\n", sanitised(text).c_str());
@@ -380,6 +439,7 @@ class chat_loop {
 
   mailbox mailbox_;
   chat_terminal terminal_;
+  const std::string name_;  ///< unique to this run
   chat_model model_;
   session_id user_;
   engine::bus& bus_;
@@ -398,6 +458,8 @@ class chat_loop {
   loader loader_;
   client::follower follower_;
   client::submitter submitter_;
+  heard_rooms heard_;
+  std::unique_ptr<bus::signal_channel> signals_;  // last: what it hears goes to the others
 };
 
 }  // namespace

@@ -14,6 +14,10 @@ using engine::json::string_at;
 
 constexpr std::size_t lines_max = 2'000;    ///< kept for one room
 constexpr std::size_t answers_max = 1'000;  ///< kept while a command's seq is unknown
+/// As the browser chat does it.
+constexpr std::chrono::seconds here_every{20}, here_for{45}, answer_every{2};
+constexpr std::size_t here_rooms_max = 15;
+constexpr std::size_t here_users_max = 10'000;  ///< remembered
 
 std::string_view trimmed(std::string_view text) {
   const auto blank = " \t\r\n";
@@ -143,9 +147,9 @@ void chat_model::help() {
   for (const char* text :
        {"/join ROOM    enter a room, or go to one you are in", "/create NAME  make a room and enter it",
         "/leave [ROOM] leave a room for good", "/rename NAME  give this room another name",
-        "/rooms        the rooms you are in, with what is unread", "/who          the members of this room",
-        "/history [N]  the last N messages of this room", "/quit         end (also Ctrl-D)",
-        "Everything else is a message; // at the start sends a /."})
+        "/rooms        the rooms you are in, with what is unread",
+        "/who          the members of this room, and who is here", "/history [N]  the last N messages of this room",
+        "/quit         end (also Ctrl-D)", "Everything else is a message; // at the start sends a /."})
     say(text);
 }
 
@@ -170,7 +174,13 @@ void chat_model::list_rooms() {
 void chat_model::list_members() {
   if (!current_) return complain("you are in no room");
   std::string text = "in #" + room() + ":";
-  for (const auto& member : rooms_[*current_].members) text += ' ' + member + (member == me_ ? " (you)" : "");
+  for (const auto& member : rooms_[*current_].members) {
+    const auto here = here_until_.find(member);
+    text += ' ' + member +
+            (member == me_                                       ? " (you)"
+             : here != here_until_.end() && here->second >= now_ ? " (here)"
+                                                                 : "");
+  }
   say(std::move(text));
 }
 
@@ -279,6 +289,7 @@ void chat_model::loaded(const engine::session_id& session, const chat_image& ima
   if (image.snapshot) room_state_from(room, *image.snapshot);
   for (const auto& u : image.updates) fold_room(session, room, u, false);
   room.is_loaded = true;
+  effects_.presences.push_back({session, presence::asking});
   if (entering_ && entering_->room == session) show_room(session);
 }
 
@@ -416,6 +427,46 @@ void chat_model::add_line(const engine::session_id& id, room_state& room, chat_l
     ++room.unread;
   room.lines.push_back(std::move(line));
   if (room.lines.size() > std::max(lines_max, config_.history)) room.lines.pop_front();
+}
+
+// ---------------------------------------------------------------- who is here
+
+void chat_model::heard(const engine::session_id& id, const presence_signal& signal) {
+  const auto found = rooms_.find(id);
+  if (found == rooms_.end() || signal.user == me_) return;
+  if (signal.what == presence::left) {
+    here_until_.erase(signal.user);
+    return;
+  }
+  // Also of who is no member yet: signals and updates come on different ways.
+  if (here_until_.size() < here_users_max) here_until_[signal.user] = now_ + here_for;
+  if (signal.what != presence::asking || now_ < found->second.next_answer) return;
+  found->second.next_answer = now_ + answer_every;
+  effects_.presences.push_back({id, presence::here});
+}
+
+void chat_model::tick(time_point now) {
+  now_ = now;
+  if (now < next_here_) return;
+  next_here_ = now + here_every;
+  std::erase_if(here_until_, [&](const auto& entry) { return entry.second < now; });
+  tell_rooms(presence::here);
+}
+
+void chat_model::bye() { tell_rooms(presence::left); }
+
+void chat_model::tell_rooms(presence what) {
+  std::size_t left = here_rooms_max;
+  if (current_ && rooms_[*current_].is_loaded) {
+    effects_.presences.push_back({*current_, what});
+    --left;
+  }
+  for (const auto& [id, room] : rooms_) {
+    if (left == 0) return;
+    if (id == current_ || !room.is_loaded) continue;
+    effects_.presences.push_back({id, what});
+    --left;
+  }
 }
 
 // ---------------------------------------------------------------- the outbox

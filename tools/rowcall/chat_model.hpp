@@ -12,9 +12,10 @@
 #include <vector>
 
 #include "engine/ports.hpp"
+#include "tools/rowcall/chat_presence.hpp"
 
-/// What a chat client knows and does, without terminal, threads, servers or clock: lines that were typed, updates and
-/// outcomes go in; lines to show, rooms to load and the next command to submit come out.
+/// What a chat client knows and does, without terminal, threads, servers or clock (time comes in): lines that were
+/// typed, updates and outcomes go in; lines to show, rooms to load and the next command to submit come out.
 ///
 ///   typed line ─► outbox: queued ─► sent ─► stored ─► answered (its update came) or refused
 ///                            ▲────────┘ failed: the same idempotency key again, so never twice and never lost
@@ -48,12 +49,21 @@ struct chat_config {
 
 class chat_model {
  public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// To be told to everybody who is in this room.
+  struct told_presence {
+    engine::session_id room;
+    presence what = presence::here;
+  };
+
   /// What has to be done now; taken (and emptied) with take().
   struct effects {
     std::vector<chat_line> lines;
     std::vector<engine::session_id> load;  ///< read these, and give the image to loaded()
     std::vector<engine::session_id> unfollow;
     std::optional<engine::command_request> submit;  ///< one at a time; then submitted()
+    std::vector<told_presence> presences;           ///< may be lost
     bool quit = false;
   };
 
@@ -65,6 +75,12 @@ class chat_model {
   /// The follower had to go on from a snapshot.
   void jumped(const engine::session_id& session, const std::optional<engine::snapshot_row>& snapshot);
   void submitted(const engine::result<engine::submit_receipt>& outcome);
+  /// Somebody's presence in a room was heard of.
+  void heard(const engine::session_id& room, const presence_signal& signal);
+  /// The time now; never goes back. Says in the rooms that the user is here, now and then.
+  void tick(time_point now);
+  /// Tells the rooms that the user goes.
+  void bye();
   /// Time to try again what failed.
   void retry();
   effects take();
@@ -91,6 +107,7 @@ class chat_model {
     std::set<std::string, std::less<>> members;
     std::deque<chat_line> lines;  ///< bounded
     std::size_t unread = 0;
+    time_point next_answer{};  ///< one is enough for all who ask in a while
   };
   struct sending {
     enum class state { queued, sent, stored };
@@ -141,6 +158,7 @@ class chat_model {
   void answered(std::int64_t seq, answer a);
   void own_update(const engine::session_id& room, std::string_view type, std::string_view text);
   void refused(const sending& s, const std::string& reason);
+  void tell_rooms(presence what);
   void pump();
   void say(std::string text);
   void complain(std::string text);
@@ -153,6 +171,9 @@ class chat_model {
   std::optional<engine::session_id> selected_;  ///< as the user's session says
   std::optional<engine::session_id> current_;
   std::map<engine::session_id, room_state> rooms_;
+  time_point now_{};
+  time_point next_here_{};
+  std::map<std::string, time_point, std::less<>> here_until_;  ///< users; bounded
 
   std::optional<entry> entering_;
   std::deque<std::string> deferred_;  ///< lines typed while a room is being entered

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
@@ -34,6 +35,27 @@ struct table {
   token_options token;
 };
 
+/// A whole number from `low` on, as far as its type reaches. (CLI11's own checks clamp what does not fit into 64 bits,
+/// read 010 as eight, and name bounds of 300 digits.) To be used as a transform.
+template <typename T>
+CLI::Validator from(T low) {
+  const auto check = [low](std::string& text) -> std::string {
+    T value{};
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc{} || end != text.data() + text.size() || value < low)
+      return text + " is not a whole number from " + std::to_string(low) + " to " +
+             std::to_string(std::numeric_limits<T>::max());
+    text = std::to_string(value);
+    return {};
+  };
+  return {check, "INT from " + std::to_string(low)};
+}
+
+/// Of what looks again and again: often enough for people, and not so often that the database notices.
+constexpr duration_rule look_interval{.shortest = milliseconds{100}};
+/// Retention is counted in seconds.
+constexpr duration_rule in_seconds{.step = milliseconds{1'000}};
+
 void add_global(CLI::App& app, global_options& o) {
   add_connection_options(app, o.connection);
   app.add_option("--log-level", o.log.level, "what the log on stderr tells")
@@ -66,7 +88,7 @@ void add_migrate(CLI::App& app, migrate_options& o) {
   auto* down = sub->add_subcommand("down", "undo the last migration; --to VERSION undoes more (this deletes data)");
   down->add_option_function<int>(
           "--to", [&o](int version) { o.target = version; }, "undo everything above this version")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(from(0))
       ->type_name("VERSION");
   down->callback([&o] { o.what = migrate_options::direction::down; });
   sub->add_subcommand("status", "list the migrations")->callback([&o] { o.what = migrate_options::direction::status; });
@@ -103,14 +125,22 @@ void add_submit(CLI::App& app, submit_options& o) {
 
 void add_follow(CLI::App& app, follow_options& o) {
   auto* sub = app.add_subcommand("follow", "print a session's updates, from any point, live");
+  sub->footer(
+      std::string{"Where retention has removed what comes next, the state of the last snapshot is printed in its place "
+                  "(--json: an\n"
+                  "object with \"gone\": true, snapshot_seq and state), and it goes on from there. That is no error, "
+                  "unless --once\n"
+                  "finds no snapshot after SEQ: exit code 5. An --after beyond the end of the log: 5 as well.\n\n"
+                  "The options of `rowcall --help` (--database, --nats, --json, ...) may stand here as well.\n\n"} +
+      exit_codes_text);
   sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
   sub->add_option("-a,--after", o.after, "start after this update seq; 0 is the beginning")
-      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
+      ->transform(from(std::int64_t{0}))
       ->type_name("SEQ")
       ->capture_default_str();
   sub->add_option_function<std::uint64_t>(
          "-c,--count", [&o](std::uint64_t n) { o.count = n; }, "end after this many updates")
-      ->check(CLI::PositiveNumber)
+      ->transform(from(std::uint64_t{1}))
       ->type_name("N");
   sub->add_flag("--once", o.once, "end at the end of the log instead of waiting for more");
 }
@@ -118,12 +148,12 @@ void add_follow(CLI::App& app, follow_options& o) {
 void add_status(CLI::App& app, status_options& o) {
   auto* sub = app.add_subcommand("status", "sessions, pending commands, nodes, retries, dead letters");
   sub->add_flag("--watch", o.watch, "again and again until Ctrl-C");
-  add_duration_option(*sub, "--interval", o.interval, "how often --watch looks");
+  add_duration_option(*sub, "--interval", o.interval, "how often --watch looks", look_interval);
 }
 
 void add_top(CLI::App& app, top_options& o) {
   auto* sub = app.add_subcommand("top", "live: rates, pending commands, engines, the busiest sessions; q quits");
-  add_duration_option(*sub, "--interval", o.interval, "how often it looks");
+  add_duration_option(*sub, "--interval", o.interval, "how often it looks", look_interval);
   sub->add_option("--sessions", o.sessions, "busiest sessions shown")
       ->check(CLI::Range(std::size_t{0}, std::size_t{1'000}))
       ->type_name("N")
@@ -133,7 +163,9 @@ void add_top(CLI::App& app, top_options& o) {
 
 void add_cleanup(CLI::App& app, cleanup_options& o) {
   auto* sub = app.add_subcommand("cleanup", "delete what is processed, old, and below a snapshot");
-  add_duration_option(*sub, "--older-than", o.older_than, "the retention, for example 7d")->required()->default_str("");
+  add_duration_option(*sub, "--older-than", o.older_than, "the retention, for example 7d, in whole seconds", in_seconds)
+      ->required()
+      ->default_str("");
   sub->add_option("--chunk", o.chunk_rows, "rows of one transaction")
       ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
       ->type_name("ROWS")
@@ -156,7 +188,7 @@ void add_dead(CLI::App& app, dead_options& o) {
     one->add_option("session", o.session, "session id")->required()->type_name("SESSION");
     one->add_option("command", o.command, "seq of the command")
         ->required()
-        ->check(CLI::PositiveNumber)
+        ->transform(from(std::int64_t{1}))
         ->type_name("SEQ");
   };
   add("show", "everything about one", dead_options::verb::show);
@@ -183,8 +215,8 @@ void add_serve(CLI::App& app, serve_options& o) {
         ->type_name("N")
         ->capture_default_str();
   };
-  const auto duration = [&](const char* name, milliseconds& value, const char* description) {
-    add_duration_option(*sub, name, value, description);
+  const auto duration = [&](const char* name, milliseconds& value, const char* description, duration_rule rule = {}) {
+    add_duration_option(*sub, name, value, description, rule);
   };
   sub->add_option("--node", o.node, "name of this boot, unique; by default host, pid and a random part")
       ->type_name("NAME");
@@ -220,7 +252,8 @@ void add_serve(CLI::App& app, serve_options& o) {
         "pending commands of one session beyond which submits are refused as busy (up to 63 more); 0 is no bound");
   count("--pending-max", o.pending_max, 0, 1'000'000'000,
         "pending commands of all sessions beyond which submits are refused as busy, counted by the sweep; 0 is no bound");
-  duration("--retention", o.retention, "what is processed and older is deleted; 0 keeps everything");
+  duration("--retention", o.retention, "what is processed and older is deleted, in whole seconds; 0 keeps everything",
+           in_seconds);
   duration("--retention-interval", o.retention_interval, "how often the retention is applied");
   sub->add_option(
          "--metrics-listen", o.metrics_listen,

@@ -163,6 +163,55 @@ TEST_F(chat_model_test, shows_who_comes_and_goes) {
   EXPECT_THAT(texts(take()), ElementsAre("in #lobby: ann (you) cleo"));
 }
 
+TEST_F(chat_model_test, marks_who_is_here_for_a_while) {
+  enter_lobby();
+  const chat_model::time_point start{std::chrono::hours{1}};
+  const auto who = [this] {
+    model_.typed("/who");
+    return texts(take()).back();
+  };
+  model_.tick(start);
+  take();
+  EXPECT_EQ(who(), "in #lobby: ann (you) bob");
+  model_.heard(lobby, {"bob", presence::here});
+  model_.heard(lobby, {"cleo", presence::here});  // no member
+  EXPECT_EQ(who(), "in #lobby: ann (you) bob (here)");
+  model_.tick(start + std::chrono::seconds{45});
+  EXPECT_EQ(who(), "in #lobby: ann (you) bob (here)");
+  model_.tick(start + std::chrono::seconds{46});
+  EXPECT_EQ(who(), "in #lobby: ann (you) bob");
+  model_.heard(lobby, {"bob", presence::asking});
+  EXPECT_EQ(who(), "in #lobby: ann (you) bob (here)");
+  model_.heard(lobby, {"bob", presence::left});
+  EXPECT_EQ(who(), "in #lobby: ann (you) bob");
+}
+
+TEST_F(chat_model_test, says_that_the_user_is_here) {
+  const chat_model::time_point start{std::chrono::hours{1}};
+  const auto said = [this] {
+    std::vector<std::pair<session_id, presence>> all;
+    for (const auto& p : take().presences) all.emplace_back(p.room, p.what);
+    return all;
+  };
+  using presences = std::vector<std::pair<session_id, presence>>;
+  model_.tick(start);
+  enter_lobby();
+  EXPECT_EQ(said(), (presences{{lobby, presence::asking}})) << "and asks who else is";
+  model_.heard(lobby, {"bob", presence::asking});
+  EXPECT_EQ(said(), (presences{{lobby, presence::here}}));
+  model_.heard(lobby, {"bob", presence::asking});
+  EXPECT_EQ(said(), presences{}) << "one answer is for all who ask in a while";
+  model_.heard(lobby, {"bob", presence::here});
+  model_.tick(start + std::chrono::seconds{19});
+  EXPECT_EQ(said(), presences{});
+  model_.tick(start + std::chrono::seconds{20});
+  EXPECT_EQ(said(), (presences{{lobby, presence::here}}));
+  model_.heard(lobby, {"ann", presence::asking});
+  EXPECT_EQ(said(), presences{}) << "what the user has said comes back";
+  model_.bye();
+  EXPECT_EQ(said(), (presences{{lobby, presence::left}}));
+}
+
 TEST_F(chat_model_test, counts_messages_of_other_rooms_as_unread) {
   enter_lobby();
   user(update(3, 3, "chat_joined", R"({"chat_id":"chat-team","name":"Team"})"));

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 
 #include "tests/support/database.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
+#include "tests/support/private_postgres.hpp"
 #include "tests/tools/rowcall/running_engine.hpp"
 
 /// `rowcall chat` on pipes: what a script sees, and what a terminal adds is drawing.
@@ -29,6 +31,28 @@ TEST(chat, lets_two_people_talk) {
   EXPECT_TRUE(ann.wait_for("bob left")) << ann.output();
   ann.write("/quit\n");
   EXPECT_EQ(ann.wait(), 0);
+}
+
+TEST(chat, shows_who_is_here) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine()) << world.engine().output();
+  auto ann = chat(world, "ann");
+  ASSERT_TRUE(ann.wait_for("#lobby")) << ann.output();
+  auto bob = chat(world, "bob");
+  ASSERT_TRUE(bob.wait_for("#lobby")) << bob.output();
+  ASSERT_TRUE(ann.wait_for("bob joined")) << ann.output();
+  // A signal is not durable, so nobody waits for it: ask until it has come.
+  const auto shows = [](running_rowcall& one, const std::string& text) {
+    return support::eventually(std::chrono::seconds{20}, [&] {
+      one.write("/who\n");
+      return one.wait_for(text, std::chrono::milliseconds{200});
+    });
+  };
+  EXPECT_TRUE(shows(ann, "in #lobby: ann (you) bob (here)\n")) << ann.output();
+  EXPECT_TRUE(shows(bob, "in #lobby: ann (here) bob (you)\n")) << bob.output();
+  bob.write("/quit\n");
+  EXPECT_EQ(bob.wait(), 0) << bob.output();
+  EXPECT_TRUE(shows(ann, "in #lobby: ann (you) bob\n")) << ann.output();
 }
 
 TEST(chat, sends_everything_from_a_pipe_before_it_ends) {
@@ -105,6 +129,35 @@ TEST(chat, goes_on_after_a_restart_of_nats) {
   ann.write("typed meanwhile\n");
   nats.start();
   EXPECT_TRUE(ann.wait_for("ann: typed meanwhile")) << ann.output();
+  engine.signal(15);
+  EXPECT_EQ(engine.wait(), 0) << engine.output();
+}
+
+TEST(chat, goes_on_after_a_restart_of_the_database) {
+  support::private_postgres postgres;
+  support::database database{postgres.url(), support::schema::migrated};
+  const std::vector<std::string> environment = {"ROWCALL_DATABASE_URL=" + database.url(),
+                                                "ROWCALL_NATS_URL=" + support::shared_nats_url(),
+                                                "ROWCALL_SUBJECT_PREFIX=test" + support::unique_name()};
+  running_rowcall engine{{"serve"}, environment};
+  ASSERT_TRUE(engine.wait_for(" ready")) << engine.output();
+  running_rowcall ann{{"chat", "--user", "ann"}, environment};
+  ASSERT_TRUE(ann.wait_for("#lobby")) << ann.output();
+  running_rowcall bob{{"chat", "--user", "bob"}, environment};
+  ASSERT_TRUE(ann.wait_for("bob joined")) << ann.output();
+  postgres.stop();
+  ASSERT_TRUE(ann.wait_for("reconnecting")) << ann.output();
+  ASSERT_TRUE(bob.wait_for("reconnecting")) << bob.output();
+  ann.write("typed meanwhile\n");
+  postgres.start();
+  EXPECT_TRUE(ann.wait_for("ann: typed meanwhile")) << ann.output();
+  EXPECT_TRUE(bob.wait_for("ann: typed meanwhile")) << bob.output();
+  bob.write("there you are\n");
+  EXPECT_TRUE(ann.wait_for("bob: there you are")) << ann.output();
+  for (auto* one : {&ann, &bob}) {
+    one->write("/quit\n");
+    EXPECT_EQ(one->wait(), 0) << one->output();
+  }
   engine.signal(15);
   EXPECT_EQ(engine.wait(), 0) << engine.output();
 }

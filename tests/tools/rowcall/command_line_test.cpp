@@ -25,13 +25,22 @@ std::string write_file(const std::string& text) {
 
 class every_subcommand : public ::testing::TestWithParam<std::vector<std::string>> {};
 
-TEST_P(every_subcommand, has_a_help_that_states_the_exit_codes) {
+TEST_P(every_subcommand, has_a_help_that_states_the_exit_codes_and_each_option_s_variable) {
   auto arguments = GetParam();
   arguments.push_back("--help");
   const auto run = run_rowcall(arguments);
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("Exit codes: 0 done;"));
   EXPECT_THAT(run.out, HasSubstr("Usage:"));
+  std::size_t options = 0;
+  for (const auto& line : run.lines()) {
+    if (line.rfind("  -", 0) != 0) continue;
+    ++options;
+    if (line.rfind("  -h,--help ", 0) != 0 && line.rfind("  --version ", 0) != 0) {
+      EXPECT_THAT(line, HasSubstr("(Env:ROWCALL_"));
+    }
+  }
+  EXPECT_GE(options, 1u) << "at least --help: " << run.out;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -45,9 +54,9 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"dead", "list"}, std::vector<std::string>{"dead", "show"},
                       std::vector<std::string>{"dead", "redrive"}, std::vector<std::string>{"dead", "drop"},
                       std::vector<std::string>{"doctor"}, std::vector<std::string>{"restored"},
-                      std::vector<std::string>{"chat"}, std::vector<std::string>{"demo"},
-                      std::vector<std::string>{"gateway"}, std::vector<std::string>{"token"},
-                      std::vector<std::string>{"token", "issue"}, std::vector<std::string>{"token", "inspect"}));
+                      std::vector<std::string>{"chat"}, std::vector<std::string>{"gateway"},
+                      std::vector<std::string>{"token"}, std::vector<std::string>{"token", "issue"},
+                      std::vector<std::string>{"token", "inspect"}, std::vector<std::string>{"demo"}));
 
 TEST(command_line, names_the_environment_variable_of_every_option) {
   EXPECT_THAT(run_rowcall({"--help"}).out,
@@ -71,8 +80,21 @@ TEST(command_line, refuses_nonsense_with_exit_code_2) {
                                 {"submit", "echo-1"},
                                 {"follow", "echo-1", "--after", "x"},
                                 {"follow", "echo-1", "--after", "-1"},
+                                {"follow", "echo-1", "--after", "9223372036854775808", "--once"},
+                                {"follow", "echo-1", "--after", "0x10"},
+                                {"follow", "echo-1", "--count", "0"},
+                                {"follow", "echo-1", "--count", "18446744073709551616"},
+                                {"migrate", "down", "--to", "-1"},
+                                {"migrate", "down", "--to", "2147483648"},
+                                {"status", "--watch", "--interval", "0s"},
+                                {"top", "--interval", "99ms"},
                                 {"cleanup"},
                                 {"cleanup", "--older-than", "soon"},
+                                {"cleanup", "--older-than", "900ms"},
+                                {"cleanup", "--older-than", "1500ms"},
+                                {"serve", "--retention", "500ms"},
+                                {"dead", "show", "echo-1", "0"},
+                                {"dead", "show", "echo-1", "9223372036854775808"},
                                 {"dead"},
                                 {"serve", "--workers", "0"},
                                 {"--log-level", "loud", "status"},
@@ -82,6 +104,21 @@ TEST(command_line, refuses_nonsense_with_exit_code_2) {
     const auto run = run_rowcall(arguments);
     EXPECT_EQ(run.exit_code, 2) << ::testing::PrintToString(arguments) << run.err;
     EXPECT_THAT(run.err, HasSubstr("rowcall: ")) << ::testing::PrintToString(arguments);
+    EXPECT_LT(run.err.size(), 300u) << "for people: " << run.err;
+  }
+}
+
+TEST(command_line, takes_numbers_to_the_end_of_their_range) {
+  for (const auto& arguments : {std::vector<std::string>{"follow", "echo-1", "--after", "9223372036854775807"},
+                                {"follow", "echo-1", "--after", "010", "--count", "18446744073709551615"},
+                                {"dead", "show", "echo-1", "9223372036854775807"},
+                                {"migrate", "down", "--to", "2147483647"},
+                                {"status", "--watch", "--interval", "100ms"},
+                                {"cleanup", "--older-than", "1s"}}) {
+    auto all = arguments;
+    all.insert(all.end(), {"--database", "postgresql://127.0.0.1:1/x", "--connect-timeout", "1s"});
+    EXPECT_EQ(run_rowcall(all).exit_code, 1)
+        << ::testing::PrintToString(arguments) << "read; there is just no database";
   }
 }
 

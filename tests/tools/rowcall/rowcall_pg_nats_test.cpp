@@ -23,6 +23,23 @@ std::string member(const std::string& text, const std::string& key) {
   return engine::json::to_text(value);
 }
 
+/// Three sessions of ten commands with an update each: two are two days old, one of them with snapshots after 4 and 8;
+/// the third is young, with a snapshot after 10.
+void fill_logs(const std::string& url) {
+  support::query(url, R"(
+      INSERT INTO rowcall.kinds VALUES (default, 'echo');
+      INSERT INTO rowcall.sessions (session_id) VALUES ('echo-bare'), ('echo-old'), ('echo-young');
+      INSERT INTO rowcall.command_log (session_id, seq, type, data, created_at)
+        SELECT s.session_id, n, 'say', '{}', now() - CASE s.session_id WHEN 'echo-young' THEN interval '1 h' ELSE interval '2 d' END
+        FROM rowcall.sessions s, generate_series(1, 10) n;
+      INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data, created_at)
+        SELECT session_id, seq, seq, 'echo', '{}', created_at FROM rowcall.command_log;
+      INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state, created_at)
+        SELECT s.session_id, s.seq, s.seq, s.state::jsonb, u.created_at
+        FROM (VALUES ('echo-old', 4, '{}'), ('echo-old', 8, '{"at":8}'), ('echo-young', 10, '{}')) s (session_id, seq, state)
+        JOIN rowcall.update_log u USING (session_id, seq);)");
+}
+
 TEST(migrate, goes_up_down_and_up_again) {
   rowcall_world world{support::schema::empty};
   auto run = world.run({"migrate", "up"});
@@ -169,6 +186,46 @@ TEST(follow, ends_in_the_middle_of_what_is_there) {
   EXPECT_EQ(member(run.lines()[1], "seq"), "3");
 }
 
+TEST(follow, tells_what_retention_removed_and_goes_on_from_the_snapshot) {
+  rowcall_world world;
+  fill_logs(world.database().url());
+  ASSERT_EQ(world.run({"cleanup", "--older-than", "1d"}).exit_code, 0);
+  for (const auto& more : {std::vector<std::string>{"--once"}, std::vector<std::string>{"--count", "2"}}) {
+    std::vector<std::string> arguments{"follow", "echo-old", "--after", "3"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto text = world.run(arguments);
+    EXPECT_EQ(text.exit_code, 0) << text.err;
+    ASSERT_THAT(text.lines(), SizeIs(4)) << text.out;
+    EXPECT_THAT(text.lines()[0],
+                HasSubstr("is gone (retention, or a restored database); the state after update 8 is:"));
+    EXPECT_THAT(text.lines()[1], EndsWith(R"({"at": 8})"));
+    EXPECT_THAT(text.lines()[2], HasSubstr("9"));
+    EXPECT_THAT(text.lines()[3], HasSubstr("10"));
+    arguments.push_back("--json");
+    const auto json = world.run(arguments);
+    EXPECT_EQ(json.exit_code, 0) << json.err;
+    ASSERT_THAT(json.lines(), SizeIs(3)) << json.out;
+    EXPECT_EQ(json.lines()[0], R"({"session":"echo-old","gone":true,"snapshot_seq":8,"state":{"at": 8}})");
+    EXPECT_EQ(member(json.lines()[1], "seq"), "9");
+    EXPECT_EQ(member(json.lines()[2], "seq"), "10");
+  }
+}
+
+TEST(follow, tells_what_is_gone_without_a_snapshot) {
+  rowcall_world world;
+  fill_logs(world.database().url());
+  // No retention does that: somebody deleted by hand.
+  support::query(world.database().url(), "DELETE FROM rowcall.update_log WHERE session_id = 'echo-bare' AND seq < 9");
+  const auto once = world.run({"follow", "echo-bare", "--after", "3", "--once", "--json"});
+  EXPECT_EQ(once.exit_code, 5) << once.err;
+  EXPECT_EQ(once.out, "{\"session\":\"echo-bare\",\"gone\":true,\"snapshot_seq\":0,\"state\":{}}\n");
+  const auto live = world.run({"follow", "echo-bare", "--after", "3", "--count", "1", "--json"});
+  EXPECT_EQ(live.exit_code, 0) << live.err;
+  ASSERT_THAT(live.lines(), SizeIs(2)) << live.out;
+  EXPECT_EQ(live.lines()[0] + "\n", once.out);
+  EXPECT_EQ(member(live.lines()[1], "seq"), "10");
+}
+
 TEST(follow, shows_what_comes_while_it_runs_and_ends_on_a_signal) {
   rowcall_world world;
   ASSERT_TRUE(world.start_engine());
@@ -214,9 +271,22 @@ TEST(dead, is_listed_shown_redriven_and_dropped) {
 
 TEST(cleanup, tells_what_it_deleted) {
   rowcall_world world;
-  const auto run = world.run({"cleanup", "--older-than", "1d", "--json"});
+  const auto& url = world.database().url();
+  fill_logs(url);
+  auto run = world.run({"cleanup", "--older-than", "1d", "--chunk", "3", "--json"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(member(run.out, "commands"), "0");
+  EXPECT_EQ(run.out, "{\"commands\":8,\"updates\":8,\"snapshots\":1,\"domain_rows\":0,\"more\":false}\n");
+  const auto left_of = [&](const std::string& table) {
+    return support::query(url,
+                          "SELECT session_id, min(seq), max(seq) FROM rowcall." + table + " GROUP BY 1 ORDER BY 1");
+  };
+  const support::rows logs{{"echo-bare", "1", "10"}, {"echo-old", "9", "10"}, {"echo-young", "1", "10"}};
+  EXPECT_EQ(left_of("command_log"), logs);
+  EXPECT_EQ(left_of("update_log"), logs);
+  EXPECT_EQ(left_of("snapshots"), (support::rows{{"echo-old", "8", "8"}, {"echo-young", "10", "10"}}));
+  run = world.run({"cleanup", "--older-than", "1d"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.out, "deleted 0 commands, 0 updates, 0 snapshots and 0 domain rows older than 1d\n");
 }
 
 TEST(serve, ends_with_exit_code_0_on_sigterm) {
