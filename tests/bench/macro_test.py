@@ -24,6 +24,8 @@ TARGETS = {
     "live_per_s": ["live_client_per_s"],
     "zipf_per_s": ["live_per_s"],
     "hot_per_s": ["live_per_s"],
+    "hot_half_per_s": ["live_per_s"],
+    "live_engine_cpu_share": [],
     "many_per_s": ["live_per_s"],
     "single_us": ["commit_us"],
     "open_p50_us": ["commit_us"],
@@ -85,6 +87,15 @@ class Macro(Program):
         self.assertEqual(page.tags.count("svg"), 5)  # the ratio bars and four plots
         for name in figures:
             self.assertIn(name, made.stdout)
+
+    def test_the_open_loop_has_a_yardstick_of_its_own_in_every_round(self):
+        for groups in ("open", "single,open"):
+            done = self.run_bench("--only", groups, "--rounds", "2", *"--commands 500 --sessions 50 --singles 20 --open-seconds 0.4 "
+                                  "--open-warm-up 0.1".split())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            figures = {row["figure"]: row for row in map(json.loads, done.stdout.splitlines()) if "figure" in row}
+            for name in ("open_p50_us", "commit_us"):
+                self.assertEqual(figures[name]["rounds"], 2, f"{name} of --only {groups}")
 
     def test_a_command_line_that_is_wrong_measures_nothing(self):
         for options in (["--only", "drain,dream"], ["--rounds", "many"], ["--colour", "red"], ["--rounds"]):

@@ -35,6 +35,14 @@ struct overload_e2e_test : testing::Test {
     return std::stoll(d.value("SELECT coalesce((SELECT command_seq FROM rowcall.update_log WHERE session_id = '" + session +
                               "' ORDER BY seq DESC LIMIT 1), 0)"));
   }
+  /// The most it ever had.
+  static std::size_t peak_resident_bytes(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+    for (std::string line; std::getline(file, line);)
+      if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;  // kB
+    ADD_FAILURE() << "no peak in /proc";
+    return 0;
+  }
   static std::size_t resident_bytes(pid_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/statm");
     std::size_t all = 0, resident = 0;
@@ -42,21 +50,6 @@ struct overload_e2e_test : testing::Test {
     return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   }
 };
-
-/// From the submit to the update in a follower's hands, one command after the other.
-std::chrono::microseconds p99_of(client::submitter& submitter, recorder& r, const engine::session_id& session, std::size_t samples,
-                                 std::size_t& seen) {
-  std::vector<std::chrono::microseconds> took;
-  for (std::size_t i = 0; i < samples; ++i) {
-    const auto begin = steady_clock::now();
-    auto stored = submitter.submit(engine::command_request{session, "say", "{}", {}});
-    EXPECT_TRUE(stored) << stored.error().message;
-    EXPECT_TRUE(r.wait_for(session, ++seen, 20s));
-    took.push_back(std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - begin));
-  }
-  std::sort(took.begin(), took.end());
-  return took[took.size() * 99 / 100];
-}
 
 TEST_F(overload_e2e_test, one_sessions_huge_backlog_does_not_delay_another_session) {
   engine_process engine(d, {"--session-pending-max", "0"});
@@ -66,17 +59,51 @@ TEST_F(overload_e2e_test, one_sessions_huge_backlog_does_not_delay_another_sessi
   r.follow(small);
   auto submitter = make_submitter(d, *bus);
   std::size_t seen = 0;
-  p99_of(*submitter, r, small, 20, seen);  // warm
-  const auto alone = p99_of(*submitter, r, small, 200, seen);
+  const auto since = [](steady_clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - begin);
+  };
+  /// p99 of one command after the other, from the submit to the update in a follower's hands.
+  const auto measure = [&](std::size_t samples) {
+    std::vector<std::chrono::microseconds> took;
+    for (std::size_t i = 0; i < samples; ++i) {
+      const auto begin = steady_clock::now();
+      auto stored = submitter->submit(engine::command_request{small, "say", "{}", {}});
+      EXPECT_TRUE(stored) << stored.error().message;
+      EXPECT_TRUE(r.wait_for(small, ++seen, 20s));
+      took.push_back(since(begin));
+    }
+    std::sort(took.begin(), took.end());
+    return took[took.size() * 99 / 100];
+  };
+  measure(20);  // warm
 
-  pile_up("echo-huge", 200'000);
-  ASSERT_TRUE(eventually(20s, [&] { return processed("echo-huge") > 0; }));
-  const auto beside = p99_of(*submitter, r, small, 200, seen);
-  EXPECT_LT(processed("echo-huge"), 200'000) << "the backlog was there all the time";
-  RecordProperty("p99_alone_us", static_cast<int>(alone.count()));
-  RecordProperty("p99_beside_us", static_cast<int>(beside.count()));
-  // The bound is 2; below some milliseconds it would be the machine's other work that is measured.
-  EXPECT_LE(beside, std::max<std::chrono::microseconds>(2 * alone, 40ms)) << "alone: " << alone.count() << " us";
+  // The bound is twice as long, or three turns of the backlog at the pace that the machine has just then: a command
+  // waits for the turns that are open. The best of some pairs, as the machine's other work comes and goes, and
+  // unfairness does not.
+  constexpr std::int64_t backlog = 200'000, turn_commands = 256;  // --turn-commands-per-session-max
+  bool is_fair = false;
+  std::string told;
+  for (int pair = 0; pair < 4 && !is_fair; ++pair) {
+    const auto alone = measure(200);
+    const std::string huge = "echo-huge-" + std::to_string(pair);
+    pile_up(huge, backlog);
+    ASSERT_TRUE(eventually(20s, [&] { return processed(huge) > 0; }));
+    const auto from = processed(huge);
+    const auto begin = steady_clock::now();
+    const auto beside = measure(200);
+    const auto until = processed(huge);
+    const bool was_beside = from < until && until < backlog;  // all the time
+    const auto turn = was_beside ? since(begin) * turn_commands / (until - from) : 0us;
+    is_fair = was_beside && beside <= std::max(2 * alone, 3 * turn);
+    told += "alone " + std::to_string(alone.count()) + " us, beside " + std::to_string(beside.count()) +
+            " us, a turn " + std::to_string(turn.count()) + " us" +
+            (was_beside ? "\n" : ": the backlog was not there all the time\n");
+    if (!is_fair) {
+      ASSERT_TRUE(eventually(60s, [&] { return processed(huge) == backlog; }));
+    }
+  }
+  RecordProperty("p99", told);
+  EXPECT_TRUE(is_fair) << told;
 }
 
 TEST_F(overload_e2e_test, a_follower_that_does_not_take_its_updates_costs_the_engine_no_memory) {
@@ -102,6 +129,7 @@ TEST_F(overload_e2e_test, what_is_too_much_is_refused_and_the_rest_is_served_and
   constexpr std::int64_t pending_max = 3'000;
   engine_process engine(d, {"--pending-max", std::to_string(pending_max), "--session-pending-max", "500", "--sweep-interval", "50ms"});
   engine.wait_ready();
+  const auto memory_before = resident_bytes(engine.process().pid());
   std::atomic<bool> is_over = false;
   std::atomic<std::int64_t> stored = 0, busy = 0, largest = 0;
   std::vector<std::thread> clients;
@@ -133,6 +161,8 @@ TEST_F(overload_e2e_test, what_is_too_much_is_refused_and_the_rest_is_served_and
   is_over = true;
   for (auto& c : clients) c.join();
   EXPECT_LE(largest, 60 * (500 + 63)) << "no session beyond its bound";
+  EXPECT_LT(peak_resident_bytes(engine.process().pid()), memory_before + 30'000'000)
+      << "what is refused costs the engine nothing, what is pending waits in the database; before: " << memory_before;
 
   ASSERT_TRUE(drained(d));
   auto submitter = make_submitter(d, *bus);

@@ -90,6 +90,9 @@ double peak_rss_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+/// "A few hundred MiB" at a million commands: what the whole process may ever have had, other benchmarks included.
+constexpr double peak_rss_mib_max = 300;
+
 void runner_open_loop_against_nothing(benchmark::State& state) {
   const auto commands = static_cast<double>(state.range(0));
   scenario_options options;
@@ -104,6 +107,7 @@ void runner_open_loop_against_nothing(benchmark::State& state) {
     const auto r = runner(plan, *s, target, time).run();
     ROWCALL_ASSERT(r && r->passed() && r->count.followed + r->warm_up_commands == static_cast<std::uint64_t>(commands));
   }
+  ROWCALL_ASSERT(peak_rss_mib() < peak_rss_mib_max);
   state.SetItemsProcessed(state.iterations() * state.range(0));
   state.counters["peak_rss_mib"] = peak_rss_mib();
 }

@@ -37,51 +37,56 @@ void append_copy_text(std::string& out, std::string_view value) {
 
 }  // namespace
 
-copy_in::copy_in(link& to, pqxx::nontransaction& session, const std::string& table, const std::vector<std::string>& columns)
+void row_encoder::begin_field() {
+  if (!is_first_) bytes_ += '\t';
+  is_first_ = false;
+}
+
+row_encoder& row_encoder::number(std::int64_t value) {
+  begin_field();
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  bytes_.append(digits.data(), end.ptr);
+  return *this;
+}
+
+row_encoder& row_encoder::text(std::string_view value) {
+  begin_field();
+  append_copy_text(bytes_, value);
+  return *this;
+}
+
+row_encoder& row_encoder::null() {
+  begin_field();
+  bytes_ += "\\N";
+  return *this;
+}
+
+void row_encoder::end_row() {
+  bytes_ += '\n';
+  is_first_ = true;
+}
+
+copy_in::copy_in(link& to, pqxx::nontransaction& session, const std::string& table,
+                 const std::vector<std::string>& columns)
     : to_(to), stream_(session, table, columns) {
   rows_.reserve(flush_bytes + flush_bytes / 4);
 }
 
-void copy_in::begin_field() {
-  if (!is_first_) rows_ += '\t';
-  is_first_ = false;
-}
-
-copy_in& copy_in::number(std::int64_t value) {
-  begin_field();
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
-  rows_.append(digits.data(), end.ptr);
-  return *this;
-}
-
-copy_in& copy_in::text(std::string_view value) {
-  begin_field();
-  append_copy_text(rows_, value);
-  return *this;
-}
-
-copy_in& copy_in::null() {
-  begin_field();
-  rows_ += "\\N";
-  return *this;
-}
-
 void copy_in::end_row() {
-  rows_ += '\n';
-  is_first_ = true;
-  if (rows_.size() >= flush_bytes) flush();
+  rows_.end_row();
+  if (rows_.bytes().size() >= flush_bytes) flush();
 }
 
 void copy_in::flush() {
   to_.expect_answer();
-  if (PQputCopyData(to_.native_handle(), rows_.data(), static_cast<int>(rows_.size())) != 1)
+  if (PQputCopyData(to_.native_handle(), rows_.bytes().data(), static_cast<int>(rows_.bytes().size())) != 1)
     throw pqxx::broken_connection(PQerrorMessage(to_.native_handle()));
   rows_.clear();
 }
 
 void copy_in::complete() {
-  if (!rows_.empty()) flush();
+  if (!rows_.bytes().empty()) flush();
   stream_.complete();
 }
 
