@@ -34,9 +34,10 @@ audience::~audience() {
 void audience::join(listener& l) {
   client::follow_handler handler;
   handler.on_updates = [&l](const engine::session_id& session, std::span<const engine::update_row> rows) {
+    const auto now = std::chrono::system_clock::now();
     const std::lock_guard lock{l.mutex};
     auto& all = l.seen[session.str()];
-    for (const auto& r : rows) all.push_back({r.seq.value, r.command.value, r.type, canonical(r.data)});
+    for (const auto& r : rows) all.push_back({r.seq.value, r.command.value, r.type, canonical(r.data), now});
   };
   handler.on_gone = [&l](const engine::session_id&, const std::optional<engine::snapshot_row>&) {
     const std::lock_guard lock{l.mutex};

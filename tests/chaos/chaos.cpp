@@ -37,6 +37,13 @@ constexpr std::size_t disk_bytes = std::size_t{4} << 30;
 constexpr double wake_pace = 0.8;
 constexpr milliseconds several_bound{3'000};
 
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
 double ms(steady::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
 
 /// Ends the process when the conductor does not move on: it hangs in a call without a bound, which is itself a finding.
@@ -87,6 +94,7 @@ class conductor {
     auto kinds = options_.kinds;
     if (kinds.empty()) kinds.assign(all_fault_kinds().begin(), all_fault_kinds().end());
     auto disk = make_disk(kinds);
+    if (kinds.empty()) return std::move(report_);  // nothing of what was asked for is possible here
 
     site_options so;
     so.seed = options_.seed;
@@ -102,6 +110,8 @@ class conductor {
     prober_->submit(setup(), steady::now() + 20s);
     audience_.emplace(site_->client_database(), site_->client_nats(), site_->prefix(), options_.seed);
     site_->start_clients();
+    // A broken engine's load would say nothing: the load generator finds the same as the checker.
+    if (options_.bug.empty()) site_->start_load();
     if (!prober_->probe(steady::now() + recovery_deadline)) give_up("the engines did not begin to serve");
 
     schedule faults(options_.seed, kinds, so.transaction_timeout);
@@ -114,6 +124,8 @@ class conductor {
       row.what = what;
       report_.rows.push_back(row);
     }
+    if (options_.medians_within > 0)
+      for (auto& slow : slow_kinds(report_.rows, options_.medians_within)) report_.violations.push_back(std::move(slow));
     return std::move(report_);
   }
 
@@ -259,17 +271,21 @@ class conductor {
     dog_->move_on("the end of the clients");
     const auto begin = steady::now();
     if (!site_->stop_clients(drain_deadline)) return give_up("a client did not end");
+    dog_->move_on("the end of the load generator");
+    if (auto wrong = site_->stop_load(drain_deadline + 30s); !wrong.empty()) report_.violations.push_back(wrong);
     dog_->move_on("the drain");
-    if (!prober_->wait_drained(sessions::all(), steady::now() + drain_deadline))
-      return give_up("not everything was processed");
+    // The checker is asked all the same: it says what else is wrong.
+    if (!prober_->wait_drained(sessions::all(), steady::now() + drain_deadline)) {
+      if (options_.bug.empty())
+        give_up("not everything was processed");
+      else
+        report_.violations.push_back("not everything was processed");
+    }
     report_.drain_seconds = std::chrono::duration<double>(steady::now() - begin).count();
     checker::history h;
-    for (const auto& path : site_->journals()) {
-      std::ifstream file(path);
-      std::ostringstream text;
-      text << file.rdbuf();
-      for (auto& s : read_journal(text.str())) h.submits.push_back(std::move(s));
-    }
+    for (const auto& path : site_->journals())
+      for (auto& s : read_journal(read_file(path))) h.submits.push_back(std::move(s));
+    count_kills();
     h.submits.insert(h.submits.end(), prober_->submits().begin(), prober_->submits().end());
     dog_->move_on("reading the database");
     read_database(as_conductor(site_->direct_database()), h);
@@ -286,6 +302,18 @@ class conductor {
     judge(h);
   }
 
+  /// A kill between submits loses nothing: some must have come in the middle of one.
+  void count_kills() {
+    for (const auto& path : site_->journals_of_killed()) {
+      ++report_.client_kills;
+      report_.client_kills_in_submit += is_in_the_middle(read_file(path)) ? 1 : 0;
+    }
+    constexpr std::size_t kills_that_tell = 3;
+    if (report_.client_kills >= kills_that_tell && report_.client_kills_in_submit == 0)
+      report_.violations.push_back("of " + std::to_string(report_.client_kills) +
+                                   " clients that were killed, none was in the middle of a submit");
+  }
+
   bool has_all(const checker::history& h) const {
     for (const auto& counts : audience_->counts())
       for (const auto& [session, log] : h.logs)
@@ -295,8 +323,10 @@ class conductor {
   }
 
   void judge(const checker::history& h) {
-    for (const auto& v : checker::check(h))
+    for (const auto& v : checker::check(h)) {
+      report_.broken_rules.emplace(checker::to_string(v.broken));
       report_.violations.push_back(std::string(checker::to_string(v.broken)) + ": " + v.text);
+    }
     for (auto& letter : given_up_) report_.violations.push_back("an innocent command was given up: " + letter);
     report_.submits = h.submits.size();
     for (const auto& s : h.submits) {
@@ -334,7 +364,7 @@ void print(const report& r, std::ostream& out) {
     if (times.empty())
       out << std::setw(12) << "-" << std::setw(12) << "-";
     else
-      out << std::setw(12) << times[times.size() / 2] << std::setw(12) << times.back();
+      out << std::setw(12) << median_of(times) << std::setw(12) << times.back();
     out << std::setw(12) << row.bound.count() << std::setw(7) << late << "\n";
   }
   out << "\n"
@@ -342,6 +372,7 @@ void print(const report& r, std::ostream& out) {
       << " s; drained in " << r.drain_seconds << " s\n"
       << r.submits << " commands submitted: " << r.acknowledged << " acknowledged, " << r.unknown
       << " of unknown outcome; " << r.updates_followed << " updates seen by followers\n"
+      << r.client_kills << " clients killed, " << r.client_kills_in_submit << " of them in the middle of a submit\n"
       << r.late << " recoveries beyond their bound\n";
   for (const auto& s : r.skipped) out << "SKIPPED " << s << "\n";
   constexpr std::size_t shown_max = 20;

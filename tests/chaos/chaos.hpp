@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "tests/chaos/fault.hpp"
+#include "tests/chaos/recovery.hpp"
 
 namespace rowcall::chaos {
 
@@ -15,24 +17,19 @@ struct options {
   std::size_t faults_min = 60;     ///< … and at least this many faults
   std::vector<fault_kind> kinds;   ///< empty: all
   std::string bug;                 ///< of the deliberately broken engine; empty: the real one
+  double medians_within = 0;       ///< a kind whose median recovery is above so many times its bound fails the run; 0: none
   bool is_strict = false;  ///< a recovery beyond its bound fails the run; otherwise only one that does not come at all
   bool is_quiet = false;   ///< no line for each episode
 };
 
-/// How fast it went on after one kind of fault.
-struct recovery_row {
-  std::string what;
-  std::size_t faults = 0;  ///< all of this kind, those of episodes with several included
-  milliseconds bound{0};
-  std::vector<double> recovery_ms;  ///< of those that were measured alone
-};
-
 struct report {
   std::vector<std::string> violations;  ///< empty: the promise was kept
+  std::set<std::string> broken_rules;   ///< of the checker, by name
   std::vector<std::string> skipped;     ///< kinds that this machine does not allow, and why
   std::vector<recovery_row> rows;
   std::size_t faults = 0, episodes = 0, late = 0;
   std::size_t submits = 0, acknowledged = 0, unknown = 0, updates_followed = 0;
+  std::size_t client_kills = 0, client_kills_in_submit = 0;
   double seconds = 0, drain_seconds = 0;
 };
 

@@ -10,6 +10,7 @@
 
 #include "tests/chaos/fault.hpp"
 #include "tests/chaos/journal.hpp"
+#include "tests/chaos/recovery.hpp"
 #include "tests/chaos/tcp_proxy.hpp"
 #include "tests/chaos/workload.hpp"
 
@@ -93,6 +94,32 @@ TEST(journal_test, is_read_as_it_was_written) {
   EXPECT_EQ(submits[0].seq, 5);
   EXPECT_EQ(submits[1].result, checker::outcome::unknown);
   EXPECT_EQ(submits[2].client, "c.1");
+}
+
+TEST(journal_test, tells_whether_it_ends_in_the_middle_of_a_submit) {
+  EXPECT_FALSE(is_in_the_middle(""));
+  EXPECT_FALSE(is_in_the_middle("S 0 c.0 echo-a"));  // not announced yet
+  EXPECT_TRUE(is_in_the_middle("S 0 c.0 echo-a say x\n"));
+  EXPECT_TRUE(is_in_the_middle("S 0 c.0 echo-a say x\nR 0 r\nS 1 c.0 echo-a say y\n"));
+  EXPECT_FALSE(is_in_the_middle("S 0 c.0 echo-a say x\nR 0 a 1\n"));
+}
+
+// ------------------------------------------------------------ recovery
+
+TEST(recovery_test, a_kind_is_slow_when_its_median_is) {
+  const recovery_row slow{"engine_kill", 4, 1'000ms, {100, 3'001, 4'000}};
+  const recovery_row fast{"engine_stop", 4, 1'000ms, {100, 3'000, 90'000}};
+  const recovery_row rare{"disk_full", 2, 1'000ms, {90'000, 90'000}};
+  EXPECT_EQ(slow_kinds({slow}, 3).front(), "half of engine_kill took 3001 ms or more, promised are 1000");
+  EXPECT_TRUE(slow_kinds({fast}, 3).empty());
+  EXPECT_TRUE(slow_kinds({rare}, 3).empty()) << "two say nothing";
+  EXPECT_TRUE(slow_kinds({}, 3).empty());
+}
+
+TEST(recovery_test, kinds_that_are_rare_are_slow_together) {
+  const recovery_row one{"engine_kill", 2, 1'000ms, {4'000, 100}}, two{"disk_full", 1, 2'000ms, {8'000}};
+  EXPECT_EQ(slow_kinds({one, two}, 3), std::vector<std::string>{"half of all recoveries took 4 times what is promised, or more"});
+  EXPECT_TRUE(slow_kinds({one, two}, 4).empty());
 }
 
 TEST(workload_test, ids_are_read_back_from_what_is_stored_in_any_spelling) {

@@ -35,7 +35,7 @@ enum class fault_kind {
   disk_full,              ///< not a byte left on PostgreSQL's file system
   connections_exhausted,  ///< max_connections taken by strangers, the engines' own connections ended
   snapshot_held,          ///< a REPEATABLE READ transaction with an old snapshot stays open
-  client_kill,            ///< SIGKILL of a submitting process
+  client_kill,            ///< SIGKILL of a submitting process, nine of ten in the middle of a submit
 };
 constexpr std::size_t fault_kind_count = 20;
 

@@ -49,6 +49,13 @@ void journal_writer::results(const std::vector<checker::submit>& batch) {
   write(lines);
 }
 
+bool is_in_the_middle(const std::string& text) {
+  const auto end = text.rfind('\n');
+  if (end == std::string::npos) return false;
+  const auto before = text.rfind('\n', end == 0 ? std::string::npos : end - 1);
+  return text[end == 0 || before == std::string::npos ? 0 : before + 1] == 'S';
+}
+
 std::vector<checker::submit> read_journal(const std::string& text) {
   std::vector<checker::submit> submits;
   const auto whole = text.substr(0, text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1);

@@ -30,6 +30,9 @@ class journal_writer {
   std::uint64_t first_ = 0, next_ = 0;
 };
 
+/// Whether a journal ends between the announcement of a batch and its results.
+bool is_in_the_middle(const std::string& text);
+
 /// The submits of a journal's text, in order. A last line that was cut off announces nothing that was begun.
 std::vector<checker::submit> read_journal(const std::string& text);
 

@@ -25,23 +25,27 @@ void compare(support::sql_connection& sql, checker::history& h, const std::strin
   for (const auto& row : sql.query(folded)) t.folded.insert(row.at(0));
 }
 
+/// Not of the load generator's sessions: what it has submitted only itself knows.
+const std::string is_ours = std::string("session_id NOT LIKE 'echo-") + sessions::load_run + "-%'";
+
 }  // namespace
 
 void read_database(const std::string& url, checker::history& h) {
   support::sql_connection sql(url);
   std::map<std::pair<std::string, std::string>, std::string> sends;  // session, seq -> the whole data of a `send`
+  // What the view tells of each row of the log: whether it is there at all, and once.
   std::map<std::string, std::string> status;
-  for (const auto& row :
-       sql.query("SELECT session_id || '/' || seq, status FROM rowcall.commands WHERE status <> 'processed'"))
-    status[row.at(0)] = row.at(1);
-  for (const auto& row : sql.query("SELECT session_id, seq, type, data::text FROM rowcall.command_log ORDER BY 1, 2")) {
+  for (const auto& row : sql.query("SELECT session_id || '/' || seq, status FROM rowcall.commands WHERE " + is_ours))
+    if (const auto [told, is_first] = status.try_emplace(row.at(0), row.at(1)); !is_first) told->second = "told twice";
+  for (const auto& row : sql.query("SELECT session_id, seq, type, data::text FROM rowcall.command_log WHERE " + is_ours +
+                                   " ORDER BY 1, 2")) {
     const auto told = status.find(row.at(0) + "/" + row.at(1));
     h.logs[row.at(0)].commands.push_back(
-        {std::stoll(row.at(1)), row.at(2), id_of(row.at(3)), told == status.end() ? "processed" : told->second});
+        {std::stoll(row.at(1)), row.at(2), id_of(row.at(3)), told == status.end() ? "missing" : told->second});
     if (row.at(2) == "send") sends[{row.at(0), row.at(1)}] = row.at(3);
   }
-  for (const auto& row :
-       sql.query("SELECT session_id, seq, command_seq, type, data::text FROM rowcall.update_log ORDER BY 1, 2")) {
+  for (const auto& row : sql.query("SELECT session_id, seq, command_seq, type, data::text FROM rowcall.update_log WHERE " +
+                                   is_ours + " ORDER BY 1, 2")) {
     const auto& session = row.at(0);
     const auto& type = row.at(3);
     h.logs[session].updates.push_back({std::stoll(row.at(1)), std::stoll(row.at(2)), type, canonical(row.at(4))});

@@ -10,8 +10,12 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <stdexcept>
 
+#include "tests/chaos/journal.hpp"
+#include "tests/chaos/workload.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace rowcall::chaos {
@@ -35,6 +39,13 @@ support::private_postgres::options postgres_options(const small_disk* disk) {
 }
 
 std::string through(int port) { return "postgresql://rowcall@127.0.0.1:" + std::to_string(port) + "/postgres"; }
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
 
 /// A disturbed server is no reason to fail: what could not be done now was not needed.
 template <class Action>
@@ -131,6 +142,19 @@ void site::start_clients() {
   for (std::size_t i = 0; i < clients_.size(); ++i) start_client(i);
 }
 
+void site::start_load() {
+  load_log_ = folder_ + "/load.log";
+  support::process::options how;
+  how.output = load_log_;
+  load_ = support::process({ROWCALL_LOADGEN, "--database", client_database(), "--nats", client_nats(), "--subject-prefix",
+                            prefix(), "--connect-timeout", "2s", "--rate", "50", "--duration", "48h", "--sessions", "20",
+                            "--run", sessions::load_run, "--idempotency-keys", "--seed", std::to_string(options_.seed)},
+                           how);
+  // Its first line comes after a second of load.
+  if (!eventually(20s, [&] { return !support::tail_of(load_log_).empty(); }) || !load_.running())
+    throw std::runtime_error("the load generator has not started:\n" + support::tail_of(load_log_));
+}
+
 void site::start_engine(std::size_t i) {
   auto& e = engines_.at(i);
   e.is_down = false;
@@ -154,6 +178,20 @@ void site::start_engine(std::size_t i) {
   how.output = e.log;
   how.environment = {"ROWCALL_CHAOS_BUG=" + options_.bug};
   e.process = support::process(std::move(argv), how);
+}
+
+/// In the middle of a submit, when that is asked for and one is begun soon.
+void site::kill_client(client& c, bool is_in_submit) {
+  // It is looked at while it stands still: what its journal ends with is what it is at.
+  const auto holds = [&] {
+    c.process.signal(SIGSTOP);
+    if (!is_in_submit || is_in_the_middle(read_file(c.journal))) return true;
+    c.process.signal(SIGCONT);
+    return false;
+  };
+  static_cast<void>(eventually(500ms, holds));
+  c.process.kill9();
+  journals_of_killed_.push_back(c.journal);
 }
 
 void site::start_client(std::size_t i) {
@@ -263,7 +301,7 @@ void site::begin(const fault& f) {
       });
       break;
     case fault_kind::client_kill:
-      clients_[f.target % clients_.size()].process.kill9();
+      kill_client(clients_[f.target % clients_.size()], f.strength % 10 != 0);
       start_client(f.target % clients_.size());
       break;
   }
@@ -349,6 +387,15 @@ bool site::stop_clients(milliseconds deadline) {
   return true;
 }
 
+std::string site::stop_load(milliseconds deadline) {
+  if (load_log_.empty()) return {};
+  load_.signal(SIGTERM);
+  const auto code = load_.wait(deadline);
+  if (code == 0) return {};
+  return "the load generator " + (code ? "ended with " + std::to_string(*code) : std::string("did not end")) + "\n" +
+         support::tail_of(load_log_);
+}
+
 std::string site::stop_engines(milliseconds deadline) {
   std::string wrong;
   for (auto& e : engines_) e.process.signal(SIGTERM);
@@ -369,6 +416,9 @@ std::string site::casualties() {
     if (!c.name.empty() && !c.process.running())
       text += "client " + c.name + " ended by itself with " + std::to_string(c.process.wait(0ms).value_or(-1)) + "\n" +
               support::tail_of(folder_ + "/clients.log") + "\n";
+  if (!load_log_.empty() && !load_.running())
+    text += "the load generator ended by itself with " + std::to_string(load_.wait(0ms).value_or(-1)) + "\n" +
+            support::tail_of(load_log_) + "\n";
   return text;
 }
 
@@ -379,6 +429,7 @@ std::string site::dump() {
     text += "== engine " + std::to_string(i) + (engines_[i].process.running() ? "" : " (not running)") + "\n" +
             support::tail_of(engines_[i].log, tail_bytes) + "\n";
   text += "== clients\n" + support::tail_of(folder_ + "/clients.log", tail_bytes) + "\n";
+  if (!load_log_.empty()) text += "== load\n" + support::tail_of(load_log_, tail_bytes) + "\n";
   text += "== PostgreSQL\n" + postgres_.log() + "\n== NATS\n" + nats_.log() + "\n== activity\n";
   try {
     sql_connection sql(as_conductor(direct_database()));

@@ -51,6 +51,8 @@ class site {
 
   void start_engines();
   void start_clients();
+  /// rowcall-loadgen, on the clients' ways. Returns when it puts load.
+  void start_load();
   void begin(const fault& f);
   void during(const fault& f);  ///< every now and then while it lasts
   void end(const fault& f);
@@ -58,6 +60,8 @@ class site {
   void restore();
   /// SIGTERM to the clients. False: one did not end in time.
   [[nodiscard]] bool stop_clients(milliseconds deadline);
+  /// SIGTERM to the load generator, which then waits for what it has submitted: exit code 0, or what it has found.
+  [[nodiscard]] std::string stop_load(milliseconds deadline);
   /// SIGTERM to the engines: exit code 0 each, or what is wrong.
   [[nodiscard]] std::string stop_engines(milliseconds deadline);
   /// What has ended without having been told to; empty when nothing has.
@@ -70,6 +74,8 @@ class site {
   [[nodiscard]] std::string client_nats() const;
   [[nodiscard]] std::string prefix() const { return "rowcall"; }
   [[nodiscard]] std::vector<std::string> journals() const;
+  /// Of the clients that were killed.
+  [[nodiscard]] const std::vector<std::string>& journals_of_killed() const { return journals_of_killed_; }
   /// The ends of all logs, and what the database is busy with.
   [[nodiscard]] std::string dump();
 
@@ -90,6 +96,7 @@ class site {
 
   void start_engine(std::size_t i);
   void start_client(std::size_t i);
+  void kill_client(client& c, bool is_in_submit);
   void each_way(const fault& f, const std::function<void(way&)>& what);
   void terminate_backends();
   void take_connections();
@@ -103,7 +110,9 @@ class site {
   std::vector<std::unique_ptr<way>> ways_;  ///< of each engine, and last that of all clients
   std::vector<engine> engines_;
   std::vector<client> clients_;
-  std::vector<std::string> journals_;
+  std::vector<std::string> journals_, journals_of_killed_;
+  support::process load_;
+  std::string load_log_;  ///< empty: no load generator was started
   std::vector<std::unique_ptr<support::sql_connection>> hogs_;
   std::unique_ptr<support::sql_connection> snapshot_;
   std::size_t clients_started_ = 0;

@@ -15,6 +15,8 @@ std::string target(std::size_t i);  ///< only sent to, by other sessions
 std::string chat(std::size_t i);
 std::string user_name(std::size_t i);
 constexpr std::size_t echo_count = 40, target_count = 8, chat_count = 4, user_count = 6;
+/// Of the load generator's sessions, which it verifies itself: "echo-<load_run>-0", "echo-<load_run>-1", …
+constexpr const char* load_run = "load";
 /// One session of each shard, for probes.
 const std::vector<std::string>& probes();
 /// All of them, those of the users included.

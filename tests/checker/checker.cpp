@@ -1,6 +1,8 @@
 #include "tests/checker/checker.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <ctime>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -140,7 +142,28 @@ class examiner {
     const auto at = std::mismatch(expected.begin(), expected.end(), f.seen.begin(), f.seen.end());
     broken(rule::followed_is_log, f.follower + " of " + f.session + " saw " + std::to_string(f.seen.size()) + " of " +
                                       std::to_string(expected.size()) + " updates, equal up to " +
-                                      std::to_string(f.after + (at.first - expected.begin())));
+                                      std::to_string(f.after + (at.first - expected.begin())) + around(f, at.second));
+  }
+
+  /// When the last update that is right was seen, and what came in place of the next one.
+  static std::string around(const followed& f, std::vector<update>::const_iterator wrong) {
+    std::string text;
+    if (wrong != f.seen.begin() && std::prev(wrong)->seen_at) text += ", seen at " + to_text(*std::prev(wrong)->seen_at);
+    if (wrong == f.seen.end()) return text + ", then nothing";
+    text += ", then " + std::to_string(wrong->seq) + ' ' + wrong->type;
+    return wrong->seen_at ? text + " at " + to_text(*wrong->seen_at) : text;
+  }
+
+  static std::string to_text(std::chrono::system_clock::time_point t) {
+    const auto whole = std::chrono::floor<std::chrono::seconds>(t);
+    const auto seconds = std::chrono::system_clock::to_time_t(whole);
+    std::tm utc{};
+    gmtime_r(&seconds, &utc);
+    char date[32], text[48];
+    std::strftime(date, sizeof date, "%F %T", &utc);
+    std::snprintf(text, sizeof text, "%s.%03d UTC", date,
+                  static_cast<int>(std::chrono::floor<std::chrono::milliseconds>(t - whole).count()));
+    return text;
   }
 
   const history& h_;
@@ -169,6 +192,12 @@ std::string_view to_string(rule r) {
     case rule::table_is_fold: return "table_is_fold";
   }
   return "?";
+}
+
+std::optional<rule> rule_from(std::string_view name) {
+  for (int r = 0; r <= static_cast<int>(rule::table_is_fold); ++r)
+    if (to_string(static_cast<rule>(r)) == name) return static_cast<rule>(r);
+  return std::nullopt;
 }
 
 std::vector<violation> check(const history& h) { return examiner{h}.run(); }

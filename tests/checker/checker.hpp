@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,10 +23,11 @@ enum class rule {
   receipts_in_order,   ///< updates follow the order of their commands, none is skipped or unknown
   followed_is_log,     ///< a follower saw the log, from where it began
   nothing_pending,
-  status_is_true,      ///< the `commands` view says processed or dead of what is
+  status_is_true,      ///< the `commands` view says processed or dead of what is, and leaves nothing out
   table_is_fold,       ///< a module's table has what the fold of the logs says
 };
 std::string_view to_string(rule r);
+std::optional<rule> rule_from(std::string_view name);
 
 struct violation {
   rule broken;

@@ -131,6 +131,21 @@ TEST(checker_test, a_follower_that_missed_doubled_swapped_or_changed_an_update_i
   }
 }
 
+TEST(checker_test, what_a_follower_saw_wrongly_is_told_with_its_time) {
+  using namespace std::chrono_literals;
+  auto h = sound();
+  auto& seen = h.followers.front().seen;
+  for (auto& u : seen) u.seen_at = std::chrono::system_clock::time_point{1'000'000'000s + 1ms * u.seq};
+  EXPECT_TRUE(check(h).empty()) << "the log has no times";
+  seen[2].data = "other";
+  EXPECT_EQ(check(h).front().text,
+            "eve of room-1 saw 4 of 4 updates, equal up to 2, seen at 2001-09-09 01:46:40.002 UTC, then 3 said at "
+            "2001-09-09 01:46:40.003 UTC");
+  seen.resize(2);
+  EXPECT_EQ(check(h).front().text,
+            "eve of room-1 saw 2 of 4 updates, equal up to 2, seen at 2001-09-09 01:46:40.002 UTC, then nothing");
+}
+
 TEST(checker_test, a_follower_of_updates_that_were_never_committed_is_caught) {
   auto h = sound();
   h.followers.push_back({"eve", "room-3", 0, {{1, 1, "said", "x"}}});
@@ -164,6 +179,20 @@ TEST(checker_test, a_wrong_status_is_caught) {
   log.commands[1].status = "dead";
   log.commands[2].status = "pending";
   expect_caught(h, rule::status_is_true);
+}
+
+TEST(checker_test, a_command_that_the_view_does_not_show_is_caught) {
+  auto h = sound();
+  for (auto& c : h.logs["room-1"].commands) c.status = "processed";
+  EXPECT_TRUE(check(h).empty());
+  h.logs["room-1"].commands[1].status = "missing";
+  expect_caught(h, rule::status_is_true);
+}
+
+TEST(checker_test, rules_are_known_by_their_names) {
+  EXPECT_EQ(rule_from("acknowledged_once"), rule::acknowledged_once);
+  EXPECT_EQ(rule_from("table_is_fold"), rule::table_is_fold);
+  EXPECT_FALSE(rule_from("?"));
 }
 
 TEST(checker_test, a_table_that_is_not_the_fold_of_the_logs_is_caught) {

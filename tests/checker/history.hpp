@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,7 +27,7 @@ struct command {
   std::int64_t seq = 0;
   std::string type;
   std::string data;
-  std::string status;  ///< as the `commands` view tells it; empty: it was not asked
+  std::string status;  ///< as the `commands` view tells it, "missing" when it has no such row; empty: it was not asked
 };
 
 struct update {
@@ -34,7 +35,12 @@ struct update {
   std::int64_t command_seq = 0;
   std::string type;
   std::string data;
-  friend bool operator==(const update&, const update&) = default;
+  /// When a follower was told of it, by its clock, for the text of a violation only; nothing in a log, or when it was not
+  /// recorded.
+  std::optional<std::chrono::system_clock::time_point> seen_at = std::nullopt;
+  friend bool operator==(const update& a, const update& b) {
+    return a.seq == b.seq && a.command_seq == b.command_seq && a.type == b.type && a.data == b.data;
+  }
 };
 
 /// A session's logs in the order of seq.

@@ -99,6 +99,7 @@ recorder::recorder(const deployment& d, engine::bus& bus) {
     const std::lock_guard lock(mutex_);
     auto& all = seen_[session];
     all.insert(all.end(), rows.begin(), rows.end());
+    seen_at_[session].resize(all.size(), std::chrono::system_clock::now());
     changed_.notify_all();
   };
   handler.on_gone = [this](const engine::session_id&, const std::optional<engine::snapshot_row>&) {
@@ -120,6 +121,12 @@ std::vector<engine::update_row> recorder::seen(const engine::session_id& session
   const std::lock_guard lock(mutex_);
   auto known = seen_.find(session);
   return known == seen_.end() ? std::vector<engine::update_row>{} : known->second;
+}
+
+std::vector<std::chrono::system_clock::time_point> recorder::seen_at(const engine::session_id& session) const {
+  const std::lock_guard lock(mutex_);
+  auto known = seen_at_.find(session);
+  return known == seen_at_.end() ? std::vector<std::chrono::system_clock::time_point>{} : known->second;
 }
 
 int recorder::gone_count() const {

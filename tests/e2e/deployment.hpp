@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -69,12 +70,15 @@ class recorder {
   /// False when fewer than `count` updates of the session came before the deadline.
   bool wait_for(const engine::session_id& session, std::size_t count, std::chrono::milliseconds deadline = std::chrono::seconds{60});
   std::vector<engine::update_row> seen(const engine::session_id& session) const;
+  /// When it was told of each of them.
+  std::vector<std::chrono::system_clock::time_point> seen_at(const engine::session_id& session) const;
   int gone_count() const;
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<engine::session_id, std::vector<engine::update_row>> seen_;
+  std::map<engine::session_id, std::vector<std::chrono::system_clock::time_point>> seen_at_;
   int gone_ = 0;
   std::unique_ptr<client::follower> follower_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <unistd.h>
 
@@ -110,9 +111,10 @@ TEST_F(overload_e2e_test, a_follower_that_does_not_take_its_updates_costs_the_en
   engine_process engine(d);
   engine.wait_ready();
   const auto session = id("echo-wide");
-  std::atomic<bool> is_released = false;
-  auto stuck = bus->on_updates(session, [&](const engine::update_notice&) {
-    while (!is_released) std::this_thread::sleep_for(5ms);
+  std::unique_ptr<engine::subscription> stuck;  // ends after the promise, whose end lets it go in any case
+  std::promise<void> release;
+  stuck = bus->on_updates(session, [released = release.get_future().share()](const engine::update_notice&) {
+    released.wait();
   });
   ASSERT_TRUE(bus->flush(10s));
   pile_up("echo-wide", 2'000, 4'000);
@@ -122,7 +124,7 @@ TEST_F(overload_e2e_test, a_follower_that_does_not_take_its_updates_costs_the_en
   ASSERT_TRUE(eventually(60s, [&] { return processed("echo-wide") == 22'000; }));
   const auto after = resident_bytes(engine.process().pid());
   EXPECT_LT(after, before + 40'000'000) << "before: " << before;
-  is_released = true;
+  release.set_value();
 }
 
 TEST_F(overload_e2e_test, what_is_too_much_is_refused_and_the_rest_is_served_and_afterwards_there_is_room_at_once) {

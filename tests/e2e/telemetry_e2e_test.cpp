@@ -93,6 +93,63 @@ TEST(telemetry_e2e_test, every_metric_that_dashboard_alerts_and_manual_name_is_t
   for (const auto& name : exposed) EXPECT_TRUE(documented.contains(name)) << "metrics.md lacks " << name;
 }
 
+TEST(telemetry_e2e_test, a_command_without_a_wake_counts_as_a_lost_one) {
+  auto database = support::fresh_database();
+  const auto d = deployment::shared(database);
+  watched_engine engine{d};
+  ASSERT_TRUE(engine.becomes("/readyz", 200, "ready"));
+  EXPECT_EQ(engine.value("rowcall_lost_wakes_found_total"), 0);
+  d.sql("INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-sql', 'say', '{}')");
+  EXPECT_TRUE(eventually(20s, [&] { return engine.value("rowcall_lost_wakes_found_total") >= 1; }));
+  EXPECT_TRUE(eventually(20s, [&] { return engine.value("rowcall_commands_total") == 1; }));
+  EXPECT_GE(engine.value("rowcall_sweeps_total{outcome=\"completed\"}"), 1);
+}
+
+TEST(telemetry_e2e_test, the_retention_counts_what_it_deletes) {
+  auto database = support::fresh_database();
+  const auto d = deployment::shared(database);
+  // Ten old commands, answered and below a snapshot; the last of them stays.
+  d.sql("INSERT INTO rowcall.kinds VALUES (default, 'echo'); INSERT INTO rowcall.sessions (session_id) VALUES ('echo-a');"
+        "INSERT INTO rowcall.command_log (session_id, seq, type, data, created_at) "
+        "SELECT 'echo-a', n, 'say', '{}', now() - interval '1 h' FROM generate_series(1, 10) n;"
+        "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data, created_at) "
+        "SELECT session_id, seq, seq, 'echo', '{}', created_at FROM rowcall.command_log;"
+        "INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state) VALUES ('echo-a', 10, 10, '{}')");
+  auto arguments = with_metrics;
+  arguments.insert(arguments.end(), {"--retention", "1m"});
+  watched_engine engine{d, arguments};
+  EXPECT_TRUE(eventually(20s, [&] { return engine.value("rowcall_retention_rows_total{table=\"update_log\"}") == 9; }));
+  EXPECT_TRUE(eventually(20s, [&] { return engine.value("rowcall_retention_rows_total{table=\"command_log\"}") == 9; }));
+  EXPECT_GE(engine.value("rowcall_retention_chunks_total"), 1);
+}
+
+TEST(telemetry_e2e_test, the_figures_of_the_cluster_are_those_of_the_database) {
+  auto database = support::fresh_database();
+  const auto d = deployment::shared(database);
+  auto arguments = with_metrics;
+  arguments.insert(arguments.end(), {"--metrics-status-interval", "100ms"});
+  watched_engine engine{d, arguments};
+  ASSERT_TRUE(engine.becomes("/readyz", 200, "ready"));
+  const auto becomes = [&](const std::string& metric, double value) {
+    return eventually(20s, [&] { return engine.value("rowcall_cluster_" + metric) == value; });
+  };
+  EXPECT_TRUE(becomes("nodes", 1));
+  EXPECT_TRUE(becomes("dead_letters", 0));
+  EXPECT_TRUE(becomes("unserved_commands", 0));
+  auto bus = d.connect();
+  auto submitter = make_submitter(d, *bus);
+  submit(*submitter, "echo-a", "park", 3);
+  EXPECT_TRUE(becomes("dead_letters", 3));
+  // A kind that some engine has served, and none does now.
+  d.sql("INSERT INTO rowcall.kinds (kind) VALUES ('mail');"
+        "INSERT INTO rowcall.commands (session_id, type, data) VALUES ('mail-a', 'send', '{}'), ('mail-a', 'send', '{}')");
+  EXPECT_TRUE(becomes("unserved_commands", 2));
+  EXPECT_TRUE(becomes("pending_commands", 2));
+  EXPECT_TRUE(becomes("pending_sessions", 1));
+  submit(*submitter, "echo-b", "fail", 1);
+  EXPECT_TRUE(becomes("retrying_commands", 1));
+}
+
 TEST(telemetry_e2e_test, it_is_not_ready_while_nats_is_away) {
   auto database = support::fresh_database();
   support::private_nats nats;

@@ -6,6 +6,9 @@ That the metrics they name exist is checked with a running engine: tests/e2e/tel
 import json
 import pathlib
 import re
+import shutil
+import subprocess
+import tempfile
 import unittest
 
 import yaml
@@ -64,6 +67,27 @@ class alerts(unittest.TestCase):
     def test_a_backlog_too_large_to_count_still_grows(self):
         rules = {rule["alert"]: rule for group in self.file["groups"] for rule in group["rules"]}
         self.assertIn("rowcall_cluster_pending_is_exact) == 0", rules["RowcallBacklogGrows"]["expr"])
+
+
+class promtool(unittest.TestCase):
+    """Prometheus's own reader of rule files, where it is installed (Debian's package `prometheus`)."""
+
+    PROGRAM = shutil.which("promtool")
+
+    def check(self, file):
+        return subprocess.run([self.PROGRAM, "check", "rules", "--lint-fatal", str(file)], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=30)
+
+    @unittest.skipUnless(PROGRAM, "promtool is not installed")
+    def test_loads_the_rules_and_refuses_broken_ones(self):
+        checked = self.check(FOLDER / "alerts.yml")
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        text = (FOLDER / "alerts.yml").read_text(encoding="utf-8")
+        self.assertRegex(checked.stdout, rf"\b{text.count('- alert:')} rules found")
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as broken:
+            broken.write(text.replace("sum(", "sun(", 1) if "sum(" in text else text.replace("expr: ", "expr: )", 1))
+            broken.flush()
+            self.assertNotEqual(self.check(broken.name).returncode, 0)
 
 
 class dashboard(unittest.TestCase):

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/e2e/deployment.hpp"
+#include "tests/e2e/witness.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
 #include "tests/support/private_postgres.hpp"
@@ -81,25 +82,37 @@ struct restore_e2e_test : testing::Test {
     engine.process().signal(SIGTERM);
     ASSERT_EQ(engine.process().wait(15s), 0) << engine.log();
   }
+  /// What a restore takes back.
   void submit(client::submitter& submitter, const std::string& session, int count) {
     for (int i = 0; i < count; ++i)
       ASSERT_TRUE(submitter.submit(engine::command_request{id(session), "say", "{}", {}}));
+  }
+  /// What it does not: acknowledged before the moment that it goes back to, or after it.
+  void submit_for_good(e2e::witness& w, client::submitter& submitter, const std::string& session, int count) {
+    for (int i = 0; i < count; ++i)
+      for (auto& o : w.submit(submitter, {{id(session), "say", {}, {}}})) ASSERT_TRUE(o) << o.error().message;
+  }
+  /// The checker is satisfied with what a follower sees that begins now.
+  void expect_promise_kept(e2e::witness& w, const std::vector<std::string>& sessions) {
+    for (const auto& s : sessions) w.follow(s);
+    EXPECT_EQ(w.breaches(), "");
   }
 };
 
 TEST_F(restore_e2e_test, followers_begin_anew_with_what_a_restored_dump_holds) {
   auto bus = d.connect();
   auto submitter = e2e::make_submitter(d, *bus);
+  e2e::witness kept(d, *bus);
   const std::vector<std::string> serve{"--snapshot-interval-updates", "10"};
   {
     engine_process engine(d, serve);
     engine.wait_ready();
-    submit(*submitter, "echo-a", 25);
-    submit(*submitter, "echo-b", 5);
+    submit_for_good(kept, *submitter, "echo-a", 25);
+    submit_for_good(kept, *submitter, "echo-b", 5);
     ASSERT_TRUE(e2e::drained(d));
     stop(engine);
   }
-  submit(*submitter, "echo-p", 3);  // pending while the backup is made
+  submit_for_good(kept, *submitter, "echo-p", 3);  // pending while the backup is made
   run({bin + "/pg_dump", "-Fc", "-f", folder + "/dump", d.database_url});
 
   screen ui(d, *bus);
@@ -128,7 +141,7 @@ TEST_F(restore_e2e_test, followers_begin_anew_with_what_a_restored_dump_holds) {
   engine.wait_ready();
   EXPECT_TRUE(e2e::drained(d)) << "what was pending in the backup is served: " << engine.log();
   auto next = e2e::make_submitter(d, *bus);
-  submit(*next, "echo-a", 30);
+  submit_for_good(kept, *next, "echo-a", 30);
   // A snapshot stands at 20 or so; from there it is the new history, beyond what the old one reached.
   EXPECT_TRUE(eventually(20s, [&] {
     return ui.shown("echo-a").size() > 0 && ui.shown("echo-a").back() == 55 && ui.anew("echo-a") == 1;
@@ -139,6 +152,7 @@ TEST_F(restore_e2e_test, followers_begin_anew_with_what_a_restored_dump_holds) {
       << "even a session that looks the same";
   EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-p") == from_to(1, 3) && ui.anew("echo-p") == 1; }));
   e2e::expect_every_command_answered_once(d, 25 + 5 + 3 + 30);
+  expect_promise_kept(kept, {"echo-a", "echo-b", "echo-p"});
 
   // A client that wrote down its position, and with it the incarnation, is not fooled after its own restart either.
   screen late(d, *bus);
@@ -192,24 +206,25 @@ struct point_in_time_e2e_test : restore_e2e_test {
 TEST_F(point_in_time_e2e_test, an_older_base_backup_is_brought_forward_to_a_moment_between_what_was_seen) {
   auto bus = d.connect();
   auto submitter = e2e::make_submitter(d, *bus);
-  const auto serve = [&](const std::string& session, int count) {
+  e2e::witness kept(d, *bus);
+  const auto serve = [&](const std::string& session, int count, bool is_for_good) {
     engine_process engine(d);
     engine.wait_ready();
-    submit(*submitter, session, count);
+    is_for_good ? submit_for_good(kept, *submitter, session, count) : submit(*submitter, session, count);
     ASSERT_TRUE(e2e::drained(d));
     stop(engine);
   };
-  serve("echo-a", 5);
+  serve("echo-a", 5, true);
   run({bin + "/pg_basebackup", "-D", folder + "/base", "-d", archived.url(), "-X", "stream", "--no-sync", "-c",
        "fast"});
-  serve("echo-a", 5);
-  submit(*submitter, "echo-p", 3);  // acknowledged, and pending at that moment
+  serve("echo-a", 5, true);
+  submit_for_good(kept, *submitter, "echo-p", 3);  // acknowledged, and pending at that moment
   d.sql("SELECT pg_create_restore_point('noon')");
 
   screen ui(d, *bus);
   for (const auto* s : {"echo-a", "echo-p", "echo-late"}) ui.follower().follow(id(s), {0});
-  serve("echo-a", 5);
-  serve("echo-late", 2);
+  serve("echo-a", 5, false);
+  serve("echo-late", 2, false);
   ASSERT_TRUE(eventually(20s, [&] {
     return ui.shown("echo-a") == from_to(1, 15) && ui.shown("echo-p") == from_to(1, 3) &&
            ui.shown("echo-late") == from_to(1, 2);
@@ -238,13 +253,14 @@ TEST_F(point_in_time_e2e_test, an_older_base_backup_is_brought_forward_to_a_mome
   engine.wait_ready();
   ASSERT_TRUE(e2e::drained(d)) << engine.log();  // what was pending at noon, served a second time and for good
   auto next = e2e::make_submitter(d, *bus);
-  submit(*next, "echo-a", 2);
+  submit_for_good(kept, *next, "echo-a", 2);
   EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-a") == from_to(1, 12) && ui.anew("echo-a") == 1; }))
       << testing::PrintToString(ui.shown("echo-a"));
   EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-p") == from_to(1, 3) && ui.anew("echo-p") == 1; }));
   EXPECT_TRUE(eventually(20s, [&] { return ui.shown("echo-late").empty() && ui.anew("echo-late") == 1; }))
       << "it never happened";
   e2e::expect_every_command_answered_once(d, 10 + 3 + 2);
+  expect_promise_kept(kept, {"echo-a", "echo-p", "echo-late"});
 }
 
 TEST_F(restore_e2e_test, an_engine_that_lived_through_it_ends_and_one_that_runs_keeps_it_from_being_declared) {

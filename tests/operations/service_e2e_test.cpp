@@ -27,9 +27,8 @@ std::string unit_text() {
   return text.str();
 }
 
-TEST(service_e2e_test, the_unit_is_sound) {
-  auto text = unit_text();
-  std::istringstream lines(text);
+TEST(service_e2e_test, the_unit_has_the_form_of_one) {
+  std::istringstream lines(unit_text());
   std::set<std::string> sections;
   for (std::string line; std::getline(lines, line);) {
     if (line.empty() || line[0] == '#') continue;
@@ -39,17 +38,17 @@ TEST(service_e2e_test, the_unit_is_sound) {
       EXPECT_NE(line.find('='), std::string::npos) << line;
   }
   EXPECT_EQ(sections, (std::set<std::string>{"[Unit]", "[Service]", "[Install]"}));
+}
 
-  // systemd's own check, where systemd is: it wants the program to be there.
+// It wants the program to be there.
+TEST(service_e2e_test, systemd_itself_finds_nothing_wrong_with_the_unit) {
+  if (::access("/usr/bin/systemd-analyze", X_OK) != 0) GTEST_SKIP() << "systemd-analyze is not installed";
+  auto text = unit_text();
   const std::string program = "/usr/local/bin/rowcall";
   ASSERT_THAT(text, HasSubstr("ExecStart=" + program + " serve"));
   text.replace(text.find(program), program.size(), e2e::rowcall_path());
   const auto folder = support::make_directory();
   std::ofstream{folder + "/rowcall.service"} << text;
-  if (::access("/usr/bin/systemd-analyze", X_OK) != 0) {
-    std::puts("systemd-analyze is not installed: only the form of the unit was checked");
-    return;
-  }
   const auto log = folder + "/log";
   support::process verify({"systemd-analyze", "verify", "--man=no", folder + "/rowcall.service"}, {.output = log});
   EXPECT_EQ(verify.wait(30s), 0) << support::tail_of(log);

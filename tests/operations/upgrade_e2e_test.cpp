@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
-#include "tests/operations/observed_history.hpp"
+#include "tests/operations/steady_load.hpp"
 #include "tests/support/eventually.hpp"
 
 /// Two versions side by side, and a migration while both are at work. The later versions are this program with further

@@ -19,8 +19,10 @@ class fate {
   virtual ~fate() = default;
   /// True with this probability, while faults are on; counted and traced under the name.
   virtual bool strikes(double probability, std::string_view fault, const std::string& whom) = 0;
-  /// The caller waits for the network: others run meanwhile, and may end or stop the caller's node.
-  virtual void pause(const std::string& node) = 0;
+  /// Something else that happens by chance, to be counted.
+  virtual void count(std::string_view what) = 0;
+  /// The caller waits for the network: others may run meanwhile, and may end or stop the caller's node. False: at once.
+  virtual bool pause(const std::string& node) = 0;
   virtual void note(std::string line) = 0;
   /// A call of a store. False when the run has made far too many: something goes round in circles, and the run ends.
   virtual bool spend() = 0;

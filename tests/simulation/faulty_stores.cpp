@@ -90,7 +90,7 @@ engine::result<engine::turn_claim> faulty_turn_store::claim(const engine::turn_r
         std::reverse(c.commands.begin(), c.commands.end());
         for (std::size_t i = 0, n = c.commands.size(); i < n / 2; ++i) std::swap(c.commands[i].seq, c.commands[n - 1 - i].seq);
       }
-  fate_.pause(node_);  // a slow fetch
+  if (fate_.pause(node_)) fate_.count("slow fetch");
   if (!inner_) return lost();
   std::string text = node_ + " claims";
   for (std::size_t i = 0; i < request.sessions.size(); ++i) {
@@ -136,6 +136,12 @@ engine::result<engine::db_time> faulty_turn_store::commit(std::span<const engine
     altered.assign(writes.begin(), writes.end());
     for (auto& w : altered)
       if (!w.sends.empty()) w.sends.pop_back();
+    writes = altered;
+  }
+  if (fate_.bug() == deliberate_bug::lost_row) {
+    altered.assign(writes.begin(), writes.end());
+    for (auto& w : altered)
+      if (!w.rows.empty()) w.rows.pop_back();
     writes = altered;
   }
   if (fate_.bug() == deliberate_bug::believed_wake && trusting_) believe();

@@ -1,11 +1,8 @@
 #include "tests/simulation/ledger.hpp"
 
 namespace rowcall::simulation {
-namespace {
 
 std::int64_t n_of(const std::string& data) { return std::stoll(data.substr(data.find(':') + 1)); }
-
-}  // namespace
 
 std::vector<std::string> compare_with_model(const storage::memory::session_dump& session, std::uint64_t attempts_cut_short) {
   std::vector<std::string> wrong;

@@ -17,13 +17,14 @@ constexpr int attempts_max = 10;
 /// A module whose every update tells the whole fold: whoever decides on a stale state is seen in the log.
 ///
 ///   add {"n"}           added {"n","count","sum"}
-///   pair {"n"}          added, noted
+///   pair {"n"}          added, noted, and a row of the table `notes`: n, the seq of the update `noted`
 ///   forward {"n","to"}  sent {"n"}, and an add of n + 1,000,000 to the session `to`
 ///   refuse {"n"}        command_rejected
 ///   spoil {"n"}         throws, always
 ///   die {"n"}           ends the process that decides on it, always
 struct ledger {
   static constexpr std::string_view kind = "ledger";
+  static constexpr const char* notes = "notes";  ///< the table; its key is n
   static constexpr std::int64_t forwarded = 1'000'000;
   struct state {
     std::int64_t count = 0, sum = 0;
@@ -50,7 +51,10 @@ struct ledger {
       return d;
     }
     d.emit("added", added(n, s.count + 1, s.sum + n));
-    if (c.type == "pair") d.emit("noted", number(n));
+    if (c.type == "pair")
+      d.emit("noted", number(n))
+          .write({notes, {"n", "seq"}, {std::to_string(n), std::string(engine::domain_row::update_seq_value)},
+                  engine::domain_row::write_mode::upsert});
     return d;
   }
   static void apply(state& s, const engine::update& u) {
@@ -66,6 +70,9 @@ struct ledger {
     return s;
   }
 };
+
+/// The number in a command's or an update's data.
+std::int64_t n_of(const std::string& data);
 
 /// The log a session must have: each command's updates by the module's own definition, folded from the beginning.
 /// A command that failed for good is taken as it stands. `attempts_cut_short`: how often a shard changed its owner, the most

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ enum class deliberate_bug {
   no_fence,                ///< the same, and no primary key stops the stale turn
   no_lock,                 ///< a shard that is locked is served all the same, from what was committed before
   lost_send,               ///< COMMIT forgets a sent command
+  lost_row,                ///< COMMIT forgets a domain row
   doubled_submit,          ///< a resubmit is stored under another idempotency key
   reversed_fetch,          ///< commands are fetched without ORDER BY
   silent_commit_failure,   ///< a serialization failure is reported as success
@@ -45,6 +47,7 @@ struct report {
   std::uint64_t turns_trusting = 0;   ///< that took a wake's word for their command
   std::uint64_t wakes_mistaken = 0;   ///< whose word was wrong
   std::uint64_t deaths_by_command = 0;
+  std::map<std::string, std::uint64_t> faults_by_name;  ///< and what else happens by chance: a message late, a node started again
 };
 
 /// One run, whole: nodes, clients, faults, quiet, judgement. The same options give the same report.

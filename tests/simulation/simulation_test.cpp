@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,12 +25,23 @@ void expect_kept(std::uint64_t seed) {
                 << trace.substr(trace.size() - std::min(trace.size(), shown_bytes));
 }
 
-/// Long mode: from the command line or the environment; no seeds = only what is fixed below.
-std::uint64_t first_seed = 1, seed_count = 0;
+/// Long mode: from the command line or the environment; nothing = only what is fixed below.
+std::uint64_t first_seed = 1;
+std::optional<std::uint64_t> seed_count;  ///< 0: without an end
 bool prints_trace = false;
 
 void expect_range_kept(std::uint64_t first, std::uint64_t count) {
   for (auto seed = first; seed < first + count && !testing::Test::HasFailure(); ++seed) expect_kept(seed);
+}
+
+/// Until one fails, or a signal ends the process.
+void expect_all_kept(std::uint64_t first) {
+  constexpr std::uint64_t seeds_per_line = 1'000;
+  for (auto seed = first; !testing::Test::HasFailure(); ++seed) {
+    expect_kept(seed);
+    if (seed % seeds_per_line == 0 && !testing::Test::HasFailure())
+      std::cout << "seeds " << first << " to " << seed << " keep the promise" << std::endl;
+  }
 }
 
 constexpr std::uint64_t seeds_per_test = 1'000;
@@ -50,10 +62,12 @@ TEST(simulation, kept_seeds_keep_the_promise) {
 }
 
 TEST(simulation, seeds_asked_for_keep_the_promise) {
+  if (!seed_count) return;
+  if (*seed_count == 0) return expect_all_kept(first_seed);
   if (prints_trace)
-    for (auto seed = first_seed; seed < first_seed + seed_count; ++seed)
+    for (auto seed = first_seed; seed < first_seed + *seed_count; ++seed)
       std::cout << simulate_watched({seed, deliberate_bug::none, true}).trace;
-  expect_range_kept(first_seed, seed_count);
+  expect_range_kept(first_seed, *seed_count);
 }
 
 TEST(simulation, a_seed_gives_the_same_trace_again) {
@@ -81,7 +95,18 @@ TEST(simulation, the_seeds_reach_what_they_are_meant_to_reach) {
     sum.wakes_mistaken += r.wakes_mistaken;
     sum.deaths_by_command += r.deaths_by_command;
     sum.steps += r.steps;
+    for (const auto& [name, count] : r.faults_by_name) sum.faults_by_name[name] += count;
   }
+  for (const auto* name :
+       {"connection lost before the submit's COMMIT", "connection lost after the submit's COMMIT", "died before its wake",
+        "the server crashes before the flush", "connection lost in claim", "lock not granted", "slow fetch",
+        "connection lost before COMMIT", "connection lost in COMMIT, which goes on", "connection lost after COMMIT",
+        "in doubt, not committed", "serialization failure", "connection lost in heartbeat", "connection lost in sweep",
+        "node killed", "node started again", "node stopped", "node stopped past its transaction's death",
+        "all open turns dropped", "bus down or up", "wake lost", "wake doubled", "wake reordered", "wake late",
+        "notice lost", "notice doubled", "a wake brings a wrong command", "clock jumps", "the server's clock jumps back",
+        "the server's clock jumps forward", "module throws", "a command kills"})
+    EXPECT_GT(sum.faults_by_name[name], 0u) << name;
   EXPECT_GT(sum.commands, 1'000u);
   EXPECT_GT(sum.faults, 1'000u);
   EXPECT_GT(sum.turns, 1'000u);
@@ -96,6 +121,7 @@ TEST(simulation, the_seeds_reach_what_they_are_meant_to_reach) {
             << sum.turns_aborted << " aborted, " << sum.takeovers << " takeovers, " << sum.lost_wakes_found << " lost wakes, "
             << sum.turns_trusting << " turns on a wake's word, " << sum.wakes_mistaken << " of them wrong, "
             << sum.deaths_by_command << " deaths by a command\n";
+  for (const auto& [name, count] : sum.faults_by_name) std::cout << count << ' ' << name << '\n';
 }
 
 class bugs : public testing::TestWithParam<deliberate_bug> {};
@@ -111,7 +137,7 @@ TEST_P(bugs, are_found) {
 INSTANTIATE_TEST_SUITE_P(simulation, bugs,
                          testing::Values(deliberate_bug::publish_before_commit, deliberate_bug::ack_before_commit,
                                          deliberate_bug::ack_before_flush,
-                                         deliberate_bug::no_lock, deliberate_bug::lost_send,
+                                         deliberate_bug::no_lock, deliberate_bug::lost_send, deliberate_bug::lost_row,
                                          deliberate_bug::doubled_submit, deliberate_bug::reversed_fetch,
                                          deliberate_bug::silent_commit_failure, deliberate_bug::no_sweep,
                                          deliberate_bug::cursor_off_by_one, deliberate_bug::trusting_follower,
@@ -121,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(simulation, bugs,
 
 }  // namespace
 
-/// `--seeds N --first S [--trace]`, or ROWCALL_SIMULATION_SEEDS and ROWCALL_SIMULATION_FIRST.
+/// `--seeds N --first S [--trace]`, or ROWCALL_SIMULATION_SEEDS and ROWCALL_SIMULATION_FIRST. No seeds are all from the first on.
 bool read_options(int argc, char** argv) {
   if (const char* count = std::getenv("ROWCALL_SIMULATION_SEEDS")) seed_count = std::strtoull(count, nullptr, 10);
   if (const char* first = std::getenv("ROWCALL_SIMULATION_FIRST")) first_seed = std::strtoull(first, nullptr, 10);
@@ -130,13 +156,14 @@ bool read_options(int argc, char** argv) {
     if (name == "--trace") {
       prints_trace = true;
     } else if ((name == "--seeds" || name == "--first") && i + 1 < argc) {
-      (name == "--seeds" ? seed_count : first_seed) = std::strtoull(argv[++i], nullptr, 10);
+      const auto number = std::strtoull(argv[++i], nullptr, 10);
+      name == "--seeds" ? seed_count = number : first_seed = number;
     } else {
       std::cerr << "unknown option " << name << ": --seeds N, --first S, --trace\n";
       return false;
     }
   }
-  if (argc > 1 && seed_count > 0) testing::GTEST_FLAG(filter) = "simulation.seeds_asked_for*";
+  if (argc > 1 && seed_count) testing::GTEST_FLAG(filter) = "simulation.seeds_asked_for*";
   return true;
 }
 

@@ -15,6 +15,8 @@ constexpr auto quiet_max = 60s;  ///< virtual
 constexpr std::size_t quiet_steps_max = 60'000;
 constexpr int jobs_at_end_max = 10'000;
 constexpr int deadly_max = 2;  ///< of a run
+constexpr auto sweep_interval = 200ms;
+constexpr int server_jump_max_ms = 2'000;
 }  // namespace
 
 void node_bus::publish(std::span<const engine::wake> wakes) {
@@ -24,8 +26,9 @@ void node_bus::publish(std::span<const engine::update_notice> notices) {
   if (!is_cut_) world_.publish(node_, notices);
 }
 
-world::world(const options& o) : options_(o), random_(o.seed), is_calm_(o.seed % 4 == 0), is_slow_(o.seed % 5 < 2) {
-  db_ = storage::memory::make_database(clock_);
+world::world(const options& o) : options_(o), random_(o.seed), jumps_(~o.seed), is_calm_(o.seed % 4 == 0), is_slow_(o.seed % 5 < 2) {
+  db_ = storage::memory::make_database(server_clock_);
+  storage::memory::declare_table(*db_, ledger::notes, {"n"});
   commands_ = storage::memory::make_command_store(db_);
   updates_ = storage::memory::make_update_store(db_);
   admin_ = storage::memory::make_admin_store(db_);
@@ -68,19 +71,21 @@ void world::note(std::string line) {
 bool world::strikes(double probability, std::string_view fault, const std::string& whom) {
   if (!faults_on_ || !happens(probability)) return false;
   ++faults_;
+  count(fault);
   note("FAULT " + std::string(fault) + ' ' + whom);
   return true;
 }
 
 /// A node that is stopped while it waits goes on only when it has been resumed.
-void world::pause(const std::string& name) {
-  if (is_over_ || depth_ >= pause_depth_max || !happens(0.3)) return;
+bool world::pause(const std::string& name) {
+  if (is_over_ || depth_ >= pause_depth_max || !happens(0.3)) return false;
   auto& self = **std::find_if(boots_.begin(), boots_.end(), [&](const auto& b) { return b->name == name; });
   ++depth_;
   for (auto left = below(25); left > 0; --left) step();
   for (int left = 60; self.is_stopped && left > 0; --left) step();
   if (self.is_stopped) resume(self);
   --depth_;
+  return true;
 }
 
 // ---------------------------------------------------------------- nodes
@@ -100,6 +105,7 @@ void world::boot(std::size_t index) {
   auto& n = *boots_.emplace_back(std::make_unique<node_boot>());
   if (nodes_.size() <= index) nodes_.resize(index + 1);
   n.boot = nodes_[index] ? nodes_[index]->boot + 1 : 1;
+  if (n.boot > 1) count("node started again");
   n.name = std::string(1, static_cast<char>('a' + index)) + '.' + std::to_string(n.boot);
   nodes_[index] = &n;
   n.bus = std::make_unique<node_bus>(*this, n.name);
@@ -152,7 +158,7 @@ void world::boot(std::size_t index) {
 
   actors::upkeep_actor_config u;
   u.kinds = modules_.kinds();
-  u.sweep_interval = is_calm_ ? std::chrono::milliseconds{1h} : 200ms;
+  u.sweep_interval = is_calm_ ? std::chrono::milliseconds{1h} : sweep_interval;
   u.reconnect_wait_max = 100ms;
   u.clock = clock_;
   u.counters = &n.counters;
@@ -215,7 +221,10 @@ void world::stop(std::size_t index) {
   auto& n = *nodes_[index];
   n.is_stopped = true;
   note("stop " + n.name);
-  if (happens(0.6)) note("its open turns are dropped: " + std::to_string(storage::memory::drop_open_turns(*db_, n.name)));
+  if (!happens(0.6)) return;
+  const auto dropped = storage::memory::drop_open_turns(*db_, n.name);
+  if (dropped > 0) count("node stopped past its transaction's death");
+  note("its open turns are dropped: " + std::to_string(dropped));
 }
 
 void world::resume(node_boot& n) {
@@ -233,20 +242,36 @@ void world::revive() {
 void world::die() {
   if (!running_ || running_->is_dead) return;
   ++deaths_by_command_;
+  count("a command kills");
   note("FAULT a command kills " + running_->name);
   for (std::size_t i = 0; i < nodes_.size(); ++i)
     if (nodes_[i] == running_) return kill(i, false);
 }
 
+void world::hit(const std::string& fault) {
+  ++faults_;
+  count(fault);
+}
+
+/// By a chance of its own, so that what else a seed does is the same with and without it.
+void world::jump_server_clock() {
+  if (jumps_() % 4 != 0) return;
+  const auto by = static_cast<int>(jumps_() % (2 * server_jump_max_ms + 1)) - server_jump_max_ms;
+  hit(by < 0 ? "the server's clock jumps back" : "the server's clock jumps forward");
+  note("FAULT the server's clock jumps by " + std::to_string(by) + " ms");
+  server_clock_->jump(std::chrono::milliseconds{by});
+}
+
 /// What happens to whole processes and servers.
 void world::strike() {
+  jump_server_clock();
   const auto index = below(nodes_.size());
   auto& n = *nodes_[index];
   switch (below(8)) {
     case 0:
     case 1:
       if (n.is_dead) return boot(index);
-      ++faults_;
+      hit("node killed");
       return kill(index, true);
     case 2:
       if (n.is_dead) return boot(index);
@@ -254,25 +279,25 @@ void world::strike() {
     case 3:
       if (n.is_dead) return;
       if (n.is_stopped) return resume(n);
-      ++faults_;
+      hit("node stopped");
       return stop(index);
     case 4:
       if (n.is_stopped) resume(n);
       return;
     case 5:
       is_bus_down_ = !is_bus_down_;
-      ++faults_;
+      hit("bus down or up");
       note(is_bus_down_ ? "FAULT bus down" : "bus up");
       if (!is_bus_down_)
         for (auto* b : nodes_)
           if (!b->is_dead) caf::anon_send(b->upkeep, actors::sweep_request{});
       return;
     case 6:
-      ++faults_;
+      hit("all open turns dropped");
       note("FAULT all open turns dropped: " + std::to_string(storage::memory::drop_open_turns(*db_)));
       return;
     default: {
-      ++faults_;
+      hit("clock jumps");
       const auto jump = std::chrono::milliseconds{below(2'000)};
       note("FAULT clock jumps by " + std::to_string(jump.count()) + " ms");
       jobs_->advance_time(jump);
@@ -342,15 +367,16 @@ void world::step() {
 // ---------------------------------------------------------------- bus
 
 void world::put(delivery d) {
-  if (is_bus_down_ || strikes(0.08, "message lost", "")) return;
-  if (strikes(0.05, "message doubled", "")) bag_.push_back(d);
+  const bool is_wake = std::holds_alternative<engine::wake>(d.message);
+  if (is_bus_down_ || strikes(0.08, is_wake ? "wake lost" : "notice lost", "")) return;
+  if (strikes(0.05, is_wake ? "wake doubled" : "notice doubled", "")) bag_.push_back(d);
   bag_.push_back(std::move(d));
 }
 
 void world::publish(const std::string& from, std::span<const engine::wake> wakes) {
   for (const auto& w : wakes) {
     note(from + " wakes " + w.session.str() + ' ' + std::to_string(w.last.value));
-    for (std::size_t i = 0; i < nodes_.size(); ++i) put({w, i});
+    for (std::size_t i = 0; i < nodes_.size(); ++i) put({w, i, clock_->now()});
   }
 }
 
@@ -360,8 +386,17 @@ void world::publish(const std::string& from, std::span<const engine::update_noti
     if (updates_->last(n.session)->update < n.last)
       violations_.push_back(from + " published " + n.session.str() + '/' + std::to_string(n.last.value) +
                             " before it was committed");
-    for (std::size_t i = 0; i < followers_.size(); ++i) put({n, i});
+    for (std::size_t i = 0; i < followers_.size(); ++i) put({n, i, clock_->now()});
   }
+}
+
+/// Behind a later one of its session, or behind the sweep that finds its command.
+void world::count_wake(const delivery& d) {
+  const auto& w = std::get<engine::wake>(d.message);
+  auto& highest = woken_[{d.to, w.session.str()}];
+  if (w.last < highest) count("wake reordered");
+  highest = std::max(highest, w.last);
+  if (clock_->now() > d.sent + sweep_interval) count("wake late");
 }
 
 void world::deliver() {
@@ -372,6 +407,7 @@ void world::deliver() {
   if (const auto* n = std::get_if<engine::update_notice>(&d.message)) return hear(followers_[d.to], *n);
   auto& n = *nodes_[d.to];
   if (n.is_dead) return;
+  count_wake(d);
   if (n.inbox->put(std::get<engine::wake>(std::move(d.message))) == actors::wake_inbox::put_result::first)
     caf::anon_send(n.directory, actors::wakes_arrived{});
 }
@@ -450,15 +486,19 @@ void world::judge(report& r) {
   std::uint64_t takeovers = 0;
   for (const auto& shard : dump.shards) takeovers += static_cast<std::uint64_t>(shard.epoch);
   std::size_t failed = 0;
+  checker::table notes{ledger::notes, {}, {}};
+  if (const auto stored = dump.tables.find(ledger::notes); stored != dump.tables.end())
+    for (const auto& row : stored->second) notes.stored.insert(row.at("n").value_or("") + " | " + row.at("seq").value_or(""));
   for (const auto& s : dump.sessions) {
     auto& log = history_.logs[s.session.str()];
     for (const auto& c : s.commands) log.commands.push_back({c.row.seq.value, c.row.type, c.row.data});
     for (const auto& u : s.updates) {
       log.updates.push_back({u.seq.value, u.command.value, u.type, u.data});
       failed += u.type == engine::update_type::command_failed ? 1 : 0;
+      if (u.type == "noted") notes.folded.insert(std::to_string(n_of(u.data)) + " | " + std::to_string(u.seq.value));
       if (u.type != "sent") continue;
       const auto& data = s.commands[static_cast<std::size_t>(u.command.value - 1)].row.data;
-      const auto n = std::stoll(data.substr(data.find(':') + 1));
+      const auto n = n_of(data);
       history_.sends.push_back({s.session.str(), forwards_[data], "add", ledger::number(n + ledger::forwarded)});
     }
     for (auto& text : compare_with_model(s, takeovers)) violations_.push_back("model: " + std::move(text));
@@ -469,6 +509,7 @@ void world::judge(report& r) {
   if (failed != dump.dead_letters.size())
     violations_.push_back(std::to_string(failed) + " commands failed, " + std::to_string(dump.dead_letters.size()) +
                           " dead letters");
+  history_.tables.push_back(std::move(notes));
   for (const auto& v : checker::check(history_))
     violations_.push_back(std::string(checker::to_string(v.broken)) + ": " + v.text);
   for (const auto& b : boots_) {
@@ -482,6 +523,7 @@ void world::judge(report& r) {
   }
   r.turns_trusting = turns_trusting_;
   r.deaths_by_command = deaths_by_command_;
+  r.faults_by_name = faults_by_name_;
 }
 
 report simulate(const options& o) { return world{o}.run(); }
@@ -496,6 +538,7 @@ std::string to_string(deliberate_bug bug) {
     case deliberate_bug::no_fence: return "no_fence";
     case deliberate_bug::no_lock: return "no_lock";
     case deliberate_bug::lost_send: return "lost_send";
+    case deliberate_bug::lost_row: return "lost_row";
     case deliberate_bug::doubled_submit: return "doubled_submit";
     case deliberate_bug::reversed_fetch: return "reversed_fetch";
     case deliberate_bug::silent_commit_failure: return "silent_commit_failure";

@@ -29,6 +29,18 @@ class virtual_clock final : public engine::clock {
   time_point now_{};
 };
 
+/// The database server's: it goes on as the nodes' does, and jumps by itself, forwards and back.
+class server_clock final : public engine::clock {
+ public:
+  explicit server_clock(std::shared_ptr<engine::clock> nodes) : nodes_(std::move(nodes)) {}
+  time_point now() const override { return nodes_->now() + ahead_; }
+  void jump(std::chrono::milliseconds by) { ahead_ += by; }
+
+ private:
+  std::shared_ptr<engine::clock> nodes_;
+  std::chrono::milliseconds ahead_{0};
+};
+
 class world;
 
 /// A node's end of the bus; what is published goes into the world's bag of messages.
@@ -96,7 +108,8 @@ class world final : public fate {
   report run();
 
   bool strikes(double probability, std::string_view fault, const std::string& whom) override;
-  void pause(const std::string& node) override;
+  void count(std::string_view what) override { ++faults_by_name_[std::string(what)]; }
+  bool pause(const std::string& node) override;
   void note(std::string line) override;
   bool spend() override { return ++store_calls_ <= store_calls_max; }
   void trusts() override { ++turns_trusting_; }
@@ -110,6 +123,7 @@ class world final : public fate {
   struct delivery {
     std::variant<engine::wake, engine::update_notice> message;
     std::size_t to = 0;  ///< the node, or the follower
+    engine::clock::time_point sent{};
   };
 
   std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
@@ -124,6 +138,8 @@ class world final : public fate {
   void revive();
   void die();
   void strike();
+  void hit(const std::string& fault);
+  void jump_server_clock();
   void step();
   bool run_job();
   void pass_time();
@@ -138,23 +154,27 @@ class world final : public fate {
   void see(sim_follower& f, std::size_t session, const engine::update_row& u);
   void rejoin(sim_follower& f, std::size_t session, engine::update_seq after);
   void put(delivery d);
+  void count_wake(const delivery& d);
   bool is_at_rest();
   void end();
   void judge(report& r);
 
   options options_;
   std::mt19937_64 random_;
+  std::mt19937_64 jumps_;  ///< of the server's clock
   bool is_calm_;
   bool is_slow_;  ///< clients leave the nodes time to finish what they have
   int deadly_left_ = 0;  ///< commands that end the process of whoever tries them, still to be submitted
   bool faults_on_ = false, clients_on_ = false, is_bus_down_ = false, is_over_ = false;
   int depth_ = 0;
   std::uint64_t steps_ = 0, faults_ = 0, store_calls_ = 0, turns_trusting_ = 0, deaths_by_command_ = 0;
+  std::map<std::string, std::uint64_t> faults_by_name_;
   std::uint64_t hash_ = 14695981039346656037ull;
   std::string trace_;
   std::vector<std::string> violations_;
 
   std::shared_ptr<virtual_clock> clock_ = std::make_shared<virtual_clock>();
+  std::shared_ptr<server_clock> server_clock_ = std::make_shared<server_clock>(clock_);
   std::shared_ptr<storage::memory::database> db_;
   std::unique_ptr<engine::command_store> commands_;
   std::shared_ptr<engine::update_store> updates_;
@@ -180,6 +200,7 @@ class world final : public fate {
   std::vector<sim_client> clients_;
   std::vector<sim_follower> followers_;
   std::vector<delivery> bag_;
+  std::map<std::pair<std::size_t, std::string>, engine::command_seq> woken_;  ///< by node and session: the highest so far
   std::int64_t last_n_ = 0;
   checker::history history_;
   std::map<std::string, std::string> forwards_;  ///< a forward's data to its target

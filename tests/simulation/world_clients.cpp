@@ -58,7 +58,7 @@ void world::submit(sim_client& c) {
     c.records.clear();
   };
   const bool has_key = c.batch.front().idempotency_key.has_value();
-  if (strikes(0.05, "connection lost before COMMIT", c.name)) {
+  if (strikes(0.05, "connection lost before the submit's COMMIT", c.name)) {
     if (bug() == deliberate_bug::ack_before_commit) {
       for (const auto i : c.records) history_.submits[i].seq = 1;
       return settle(checker::outcome::acknowledged);
@@ -76,7 +76,7 @@ void world::submit(sim_client& c) {
     if (bug() != deliberate_bug::ack_before_flush) return settle(checker::outcome::unknown);
     stored = told;
   }
-  if (strikes(0.05, "connection lost after COMMIT", c.name)) {
+  if (strikes(0.05, "connection lost after the submit's COMMIT", c.name)) {
     if (!has_key) settle(checker::outcome::unknown);
     if (has_key && bug() == deliberate_bug::doubled_submit)
       for (auto& r : c.batch) *r.idempotency_key += '\'';

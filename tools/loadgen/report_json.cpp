@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/json.hpp"
 #include "tools/loadgen/report.hpp"
 
@@ -10,6 +12,9 @@ using engine::fail;
 namespace json = engine::json;
 
 constexpr std::string_view format_name = "rowcall-loadgen/1";
+/// Beyond these no run has been: what is read can be added up.
+constexpr double unix_s_max = 1e12;
+constexpr std::int64_t second_max = 1'000'000'000, processes_max = 1'000'000;
 
 void write_latency(json::writer& w, std::string_view key, const histogram& h) {
   w.key(key).begin_object();
@@ -186,6 +191,8 @@ engine::result<report> from_json(std::string_view input) {
   r.started_unix_s = real(o, "started_unix_s");
   r.measure_from_unix_s = real(o, "measure_from_unix_s");
   r.measure_to_unix_s = real(o, "measure_to_unix_s");
+  for (const double s : {r.started_unix_s, r.measure_from_unix_s, r.measure_to_unix_s})
+    if (s < 0 || s > unix_s_max) return fail(errc::invalid_argument, "report: a time is out of range");
   r.duration_s = real(o, "duration_s");
   r.count = read_counts(o);
   r.warm_up_commands = natural(o, "warm_up_commands");
@@ -195,7 +202,7 @@ engine::result<report> from_json(std::string_view input) {
   r.found.gaps = natural(o, "gaps");
   r.pending_at_end = natural(o, "pending_at_end");
   r.interrupted = flag(o, "interrupted");
-  r.processes = static_cast<int>(std::max<std::int64_t>(1, whole(o, "processes")));
+  r.processes = static_cast<int>(std::clamp<std::int64_t>(whole(o, "processes"), 1, processes_max));
   r.commands_digest = std::strtoull(text(o, "commands_digest").c_str(), nullptr, 10);
   if (o["errors_by_code"].get_object().get(part) == simdjson::SUCCESS)
     for (const auto field : part) {
@@ -227,9 +234,11 @@ engine::result<report> from_json(std::string_view input) {
   each_object(o, "thresholds", [&](const json::object& t) {
     r.thresholds.push_back({text(t, "text"), real(t, "value"), flag(t, "failed")});
   });
+  std::optional<engine::error> broken;
   each_object(o, "seconds", [&](const json::object& s) {
     second_row row;
     row.second = whole(s, "second");
+    if (row.second < 0 || row.second > second_max) broken = {errc::invalid_argument, "report: a second is out of range"};
     row.warm_up = flag(s, "warm_up");
     row.offered_per_s = real(s, "offered_per_s");
     row.count = read_counts(s);
@@ -245,7 +254,6 @@ engine::result<report> from_json(std::string_view input) {
     row.cpu_generator = real(s, "cpu_generator");
     r.seconds.push_back(row);
   });
-  std::optional<engine::error> broken;
   each_object(o, "stages", [&](const json::object& s) {
     stage_report stage;
     stage.from_s = real(s, "from_s");

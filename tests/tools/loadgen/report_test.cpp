@@ -45,6 +45,17 @@ report sample(double started_unix_s, std::uint64_t commands, milliseconds latenc
   return r;
 }
 
+TEST(report, one_with_numbers_that_no_run_has_is_refused) {
+  auto late = sample(1000, 500, milliseconds{4});
+  late.seconds.back().second = INT64_MAX;
+  EXPECT_EQ(from_json(to_json(late)).error().message, "report: a second is out of range");
+  auto far = sample(1e300, 500, milliseconds{4});
+  EXPECT_EQ(from_json(to_json(far)).error().message, "report: a time is out of range");
+  auto many = sample(1000, 500, milliseconds{4});
+  many.processes = INT32_MAX;
+  EXPECT_GT(merge({*from_json(to_json(many)), *from_json(to_json(many))}).processes, 0);
+}
+
 TEST(report, json_has_the_stable_keys) {
   const std::string text = to_json(sample(1000, 500, milliseconds{4}));
   json::parser parser;

@@ -5,6 +5,7 @@
 namespace rowcall::tools {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 /// A deployment in good health, for each test to spoil.
@@ -74,6 +75,40 @@ TEST(diagnosis, knows_what_loses_data) {
   s.postgres->asynchronous_committers = {"role reporting"};
   EXPECT_EQ(of(s, "durability", &(text = "")), severity::warning);
   EXPECT_THAT(text, HasSubstr("role reporting"));
+}
+
+TEST(diagnosis, knows_servers_on_which_rowcall_can_not_work) {
+  const auto text_of = [](const symptoms& s) {
+    std::string text;
+    EXPECT_EQ(of(s, "postgresql", &text), severity::error);
+    return text;
+  };
+  auto s = healthy();
+  s.postgres->version_num = 140013;
+  s.postgres->version = "14.13";
+  EXPECT_EQ(text_of(s), "PostgreSQL 14.13 is too old | Rowcall needs PostgreSQL 15 or newer: upgrade the server.");
+  s.postgres->version_num = 150000;
+  EXPECT_EQ(of(s, "postgresql"), severity::ok);
+  s = healthy();
+  s.postgres->is_standby = true;
+  EXPECT_THAT(text_of(s), AllOf(HasSubstr("a standby"), HasSubstr("Point --database at the primary")));
+  s = healthy();
+  s.postgres->encoding = "SQL_ASCII";
+  EXPECT_THAT(text_of(s), AllOf(HasSubstr("encoding is SQL_ASCII"), HasSubstr("ENCODING 'UTF8'")));
+}
+
+TEST(diagnosis, says_for_each_that_holds_the_horizon_what_ends_it) {
+  const auto told_of = [](const char* kind) {
+    auto s = healthy();
+    s.postgres->holders = {{kind, "forgotten", std::chrono::seconds{3'600}}};
+    std::string text;
+    EXPECT_EQ(of(s, "horizon", &text), severity::warning);
+    EXPECT_THAT(text, HasSubstr("forgotten"));
+    return text;
+  };
+  EXPECT_THAT(told_of("transaction"), HasSubstr("pg_terminate_backend"));
+  EXPECT_THAT(told_of("prepared transaction"), HasSubstr("ROLLBACK PREPARED"));
+  EXPECT_THAT(told_of("replication slot"), HasSubstr("pg_drop_replication_slot"));
 }
 
 TEST(diagnosis, tells_a_skew_only_when_it_is_larger_than_what_is_unsure) {

@@ -1,20 +1,16 @@
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <memory>
-#include <mutex>
-#include <string>
 #include <thread>
-#include <vector>
 
 #include "tests/checker/history.hpp"
-#include "tests/e2e/deployment.hpp"
+#include "tests/e2e/witness.hpp"
 
 namespace rowcall::operations {
 
-/// Submits and follows for as long as it is asked to, and records what the checker wants to know: one client, sessions
-/// echo-0, echo-1, …; every command has a key and data of its own.
+/// Submits and follows for as long as it is asked to, before a witness: one client, sessions echo-0, echo-1, …; every command
+/// has a key.
 class steady_load {
  public:
   steady_load(const e2e::deployment& d, int sessions);
@@ -30,18 +26,15 @@ class steady_load {
  private:
   void run();
 
-  e2e::deployment d_;
   const int sessions_;
   std::unique_ptr<engine::bus> bus_;
-  std::unique_ptr<e2e::recorder> recorder_;
+  std::unique_ptr<e2e::witness> witness_;  // of the load's thread until it has ended
   std::unique_ptr<client::submitter> submitter_;
-  std::vector<checker::submit> submits_;  // of the load's thread until it has ended
   std::atomic<std::size_t> acknowledged_{0};
   std::atomic<bool> is_stopping_{false};
   std::thread thread_;
 };
 
-/// Every breach on a line of its own; empty when the promise was kept.
-std::string breaches(const checker::history& h);
+using e2e::breaches;
 
 }  // namespace rowcall::operations
