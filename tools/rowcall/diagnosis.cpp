@@ -266,6 +266,25 @@ void judge_work(const engine::status_report& r, report& out) {
     out.ok("dead_letters", "no dead letters");
 }
 
+void judge_logs(const std::vector<storage::postgres::overrun_session>& overrun, report& out) {
+  if (overrun.empty()) {
+    out.ok("logs", "no session's commands end below its cursor");
+    return;
+  }
+  std::vector<std::string> ends;
+  for (const auto& s : overrun)
+    ends.push_back(s.session + " (commands up to " + std::to_string(s.last_command) + ", processed " +
+                   std::to_string(s.processed) + ")");
+  out.error("logs",
+            "commands were deleted by hand; of these sessions the next ones count as processed and never run: " +
+                joined(ends),
+            "For each, give its processed number a command again: INSERT INTO rowcall.command_log (session_id, seq, "
+            "type, data) "
+            "VALUES ('…', PROCESSED, 'filler', '{}'). What was submitted since the deletion has not run: submit it "
+            "anew. Retention "
+            "is `rowcall cleanup`.");
+}
+
 void judge_nats(const bus::nats_facts& n, std::int64_t notice_bytes_max, report& out) {
   out.ok("nats", "NATS " + n.version + " at " + n.server +
                      (n.has_jetstream ? " (its JetStream is not needed)" : " (no JetStream, none is needed)"));
@@ -330,6 +349,7 @@ std::vector<finding> diagnose(const symptoms& s) {
     if (s.status && *s.status) {
       judge_engines(**s.status, s.kinds, out);
       judge_work(**s.status, out);
+      if (s.overrun) judge_logs(*s.overrun, out);
     } else if (s.status) {
       out.error("engines", "the state of the engines can not be read: " + s.status->error().message,
                 "A role that watches needs what docs/operations/roles.sql gives to rowcall_reader.");
