@@ -119,7 +119,7 @@ struct submit_receipt {
   enum class outcome {
     stored,        ///< committed now
     duplicate,     ///< the idempotency key was there: `seq` is the first command's
-    unknown_kind,  ///< refused: no engine has ever registered the session's kind
+    unknown_kind,  ///< refused: a new session, and no engine has ever registered its kind
     busy,          ///< refused by admission: too many pending commands
   };
   outcome kind = outcome::stored;
@@ -188,9 +188,20 @@ struct dead_letter {
   std::string resolution;  ///< "", "redriven" or "dropped"
 };
 
+/// A session that a failing command holds.
+struct retrying_session {
+  session_id session;
+  retry_row retry;  ///< wait: 0 = it is due
+};
+
+/// Names that a status tells at most of each sort.
+inline constexpr std::size_t status_names_max = 5;
+
 struct status_report {
   std::int64_t sessions = 0, pending_commands = 0, pending_sessions = 0, retrying = 0, dead = 0;
   std::int64_t unserved_commands = 0;  ///< pending, of a kind that no live node serves
+  std::vector<std::string> unserved_kinds;          ///< those kinds, sorted
+  std::vector<retrying_session> retrying_sessions;  ///< those with the most attempts first
   std::chrono::milliseconds oldest_pending_age{0};
   double turns_per_s = 0, commands_per_s = 0;  ///< as the live nodes last reported them
   std::vector<node_info> nodes;

@@ -217,6 +217,9 @@ void judge_engines(const engine::status_report& r, const std::vector<std::string
   std::vector<std::string> unserved;
   for (const auto& kind : kinds)
     if (!served.contains(kind)) unserved.push_back(kind);
+  // A kind that was taken out of the list may have sessions all the same.
+  for (const auto& kind : r.unserved_kinds)
+    if (std::find(unserved.begin(), unserved.end(), kind) == unserved.end()) unserved.push_back(kind);
   if (r.nodes.empty())
     out.error("engines", "no engine is running", "Start one: `rowcall serve`. Until then commands wait.");
   else {
@@ -239,8 +242,7 @@ void judge_engines(const engine::status_report& r, const std::vector<std::string
     const auto text = "no running engine serves the kinds " + joined(unserved);
     const auto advice =
         "Start an engine with their modules. A kind that is gone for good: DELETE FROM rowcall.kinds WHERE kind = '…', "
-        "and its "
-        "commands are refused.";
+        "and it gets no new sessions; those that it has go on taking commands, which wait.";
     if (r.unserved_commands > 0)
       out.error("kinds", text + "; " + format_count(r.unserved_commands) + " commands wait for one", advice);
     else
@@ -257,8 +259,10 @@ void judge_work(const engine::status_report& r, report& out) {
   else
     out.ok("pending", pending);
   if (r.retrying > 0)
-    out.warning("retries", format_count(r.retrying) + " sessions are held by a command that fails",
-                "SELECT * FROM rowcall.retries shows the errors. Mend the cause; they are tried again by themselves.");
+    out.warning(
+        "retries", format_count(r.retrying) + " sessions are held by a command that fails",
+        "`rowcall status` names them (all: SELECT * FROM rowcall.retries). Mend the cause; they are tried again by "
+        "themselves.");
   if (r.dead > 0)
     out.warning("dead_letters", format_count(r.dead) + " commands were given up",
                 "`rowcall dead list`, then `rowcall dead redrive` or `rowcall dead drop` each.");
