@@ -93,7 +93,9 @@ struct cleanup_report {
 class node_store {
  public:
   virtual ~node_store() = default;
-  /// Registers the node (a name unique to this boot) and the kinds it serves.
+  /// Registers the node (a name unique to this boot) and the kinds it serves. Errors: busy while another connection has
+  /// joined under this name, has not left, and its heartbeat is not older than 5 s (from then on a connection alone is
+  /// what a machine that vanished has left behind).
   virtual result<void> join(const std::string& node, const std::vector<std::string>& kinds) = 0;
   /// Renews the heartbeat and returns the nodes whose own is younger than `dead_after`, this one included.
   virtual result<std::vector<node_info>> heartbeat(const std::string& node, const node_rates& rates,

@@ -81,8 +81,11 @@ bool database::append_command(const session_id& session, const std::string& type
 
 // ---------------------------------------------------------------- nodes
 
-void database::join(const std::string& node, const std::vector<std::string>& kinds) {
+result<void> database::join(const std::string& node, const std::vector<std::string>& kinds, bool is_again) {
   std::lock_guard lock{mutex_};
+  if (const auto other = nodes_.find(node);
+      other != nodes_.end() && !is_again && !other->second.has_left && !has_died(node, now()))
+    return fail(errc::busy, "another engine with the name " + node + " is running");
   auto& n = nodes_[node];
   n.info.node = node;
   n.info.kinds = kinds;
@@ -91,6 +94,7 @@ void database::join(const std::string& node, const std::vector<std::string>& kin
   n.is_connected = true;
   n.has_left = false;
   kinds_.insert(kinds.begin(), kinds.end());
+  return {};
 }
 
 result<std::vector<node_info>> database::heartbeat(const std::string& node, const node_rates& rates,

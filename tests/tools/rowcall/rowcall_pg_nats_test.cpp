@@ -226,6 +226,26 @@ TEST(serve, ends_with_exit_code_0_on_sigterm) {
   EXPECT_THAT(world.engine().output(), HasSubstr("stopped"));
 }
 
+TEST(serve, does_not_start_with_the_name_of_an_engine_that_runs) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine({"--node", "shop-1"})) << world.engine().output();
+  const auto run = world.run({"serve", "--node", "shop-1"});
+  EXPECT_EQ(run.exit_code, 8);
+  EXPECT_THAT(run.err, HasSubstr("rowcall: another engine with the name shop-1 is running"));
+  EXPECT_EQ(world.stop_engine(), 0) << world.engine().output();
+}
+
+TEST(serve, starts_with_the_name_of_an_engine_that_has_just_been_killed) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine({"--node", "shop-1"})) << world.engine().output();
+  running_rowcall next({"serve", "--node", "shop-1"}, world.environment());
+  ASSERT_TRUE(next.wait_for("Waiting for its end")) << next.output();
+  world.engine().signal(9);
+  EXPECT_TRUE(next.wait_for(" ready")) << next.output();
+  next.signal(15);
+  EXPECT_EQ(next.wait(), 0) << next.output();
+}
+
 TEST(demo, finds_nothing_wrong) {
   rowcall_world world;
   ASSERT_TRUE(world.start_engine());
