@@ -93,7 +93,9 @@ struct cleanup_report {
 class node_store {
  public:
   virtual ~node_store() = default;
-  /// Registers the node (a name unique to this boot) and the kinds it serves.
+  /// Registers the node (a name unique to this boot) and the kinds it serves. Errors: busy while another connection has
+  /// joined under this name, has not left, and its heartbeat is not older than 5 s (from then on a connection alone is
+  /// what a machine that vanished has left behind).
   virtual result<void> join(const std::string& node, const std::vector<std::string>& kinds) = 0;
   /// Renews the heartbeat and returns the nodes whose own is younger than `dead_after`, this one included.
   virtual result<std::vector<node_info>> heartbeat(const std::string& node, const node_rates& rates,
@@ -119,7 +121,7 @@ struct submit_receipt {
   enum class outcome {
     stored,        ///< committed now
     duplicate,     ///< the idempotency key was there: `seq` is the first command's
-    unknown_kind,  ///< refused: no engine has ever registered the session's kind
+    unknown_kind,  ///< refused: a new session, and no engine has ever registered its kind
     busy,          ///< refused by admission: too many pending commands
   };
   outcome kind = outcome::stored;
@@ -188,9 +190,20 @@ struct dead_letter {
   std::string resolution;  ///< "", "redriven" or "dropped"
 };
 
+/// A session that a failing command holds.
+struct retrying_session {
+  session_id session;
+  retry_row retry;  ///< wait: 0 = it is due
+};
+
+/// Names that a status tells at most of each sort.
+inline constexpr std::size_t status_names_max = 5;
+
 struct status_report {
   std::int64_t sessions = 0, pending_commands = 0, pending_sessions = 0, retrying = 0, dead = 0;
   std::int64_t unserved_commands = 0;  ///< pending, of a kind that no live node serves
+  std::vector<std::string> unserved_kinds;          ///< those kinds, sorted
+  std::vector<retrying_session> retrying_sessions;  ///< those with the most attempts first
   std::chrono::milliseconds oldest_pending_age{0};
   double turns_per_s = 0, commands_per_s = 0;  ///< as the live nodes last reported them
   std::vector<node_info> nodes;

@@ -81,8 +81,11 @@ bool database::append_command(const session_id& session, const std::string& type
 
 // ---------------------------------------------------------------- nodes
 
-void database::join(const std::string& node, const std::vector<std::string>& kinds) {
+result<void> database::join(const std::string& node, const std::vector<std::string>& kinds, bool is_again) {
   std::lock_guard lock{mutex_};
+  if (const auto other = nodes_.find(node);
+      other != nodes_.end() && !is_again && !other->second.has_left && !has_died(node, now()))
+    return fail(errc::busy, "another engine with the name " + node + " is running");
   auto& n = nodes_[node];
   n.info.node = node;
   n.info.kinds = kinds;
@@ -91,6 +94,7 @@ void database::join(const std::string& node, const std::vector<std::string>& kin
   n.is_connected = true;
   n.has_left = false;
   kinds_.insert(kinds.begin(), kinds.end());
+  return {};
 }
 
 result<std::vector<node_info>> database::heartbeat(const std::string& node, const node_rates& rates,
@@ -308,7 +312,7 @@ status_report database::status() {
   std::lock_guard lock{mutex_};
   const auto at = now();
   status_report report;
-  std::set<std::string, std::less<>> served;
+  std::set<std::string, std::less<>> served, unserved;
   for (const auto& [name, n] : nodes_) {
     if (n.has_left || has_died(name, at)) continue;
     report.nodes.push_back(n.info);
@@ -326,11 +330,24 @@ status_report database::status() {
     const auto first = s.commands.upper_bound(s.cursor().command);
     const auto count = std::distance(first, s.commands.end());
     report.pending_commands += count;
-    if (!served.contains(id.kind())) report.unserved_commands += count;
+    if (!served.contains(id.kind())) {
+      report.unserved_commands += count;
+      unserved.emplace(id.kind());
+    }
     oldest = std::min(oldest, first->second.row.created_at);
   }
   report.oldest_pending_age = age_ms(oldest, at);
-  for (const auto& [id, s] : sessions_) report.retrying += s.retry ? 1 : 0;
+  for (const auto& kind : unserved)
+    if (report.unserved_kinds.size() < status_names_max) report.unserved_kinds.push_back(kind);
+  for (const auto& [id, s] : sessions_) {
+    if (!s.retry) continue;
+    ++report.retrying;
+    report.retrying_sessions.push_back({id, s.retry->row});
+    report.retrying_sessions.back().retry.wait = wait_until(s.retry->due, at);
+  }
+  std::stable_sort(report.retrying_sessions.begin(), report.retrying_sessions.end(),
+                   [](const auto& a, const auto& b) { return a.retry.attempts > b.retry.attempts; });
+  if (report.retrying_sessions.size() > status_names_max) report.retrying_sessions.resize(status_names_max);
   for (const auto& [key, letter] : letters_) report.dead += letter.resolution.empty() ? 1 : 0;
   return report;
 }

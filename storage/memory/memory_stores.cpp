@@ -52,9 +52,9 @@ class memory_node_store final : public node_store {
   }
 
   result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
-    db_->join(node, kinds);
-    node_ = node;
-    return {};
+    auto joined = db_->join(node, kinds, node == node_);
+    if (joined) node_ = node;
+    return joined;
   }
   result<std::vector<node_info>> heartbeat(const std::string& node, const node_rates& rates,
                                            std::chrono::milliseconds dead_after) override {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "storage/postgres/internal/call.hpp"
 #include "storage/postgres/internal/letters.hpp"
 #include "storage/postgres/internal/link.hpp"
@@ -13,17 +15,31 @@ using internal::call;
 
 /// Rows that a status reads at most of each growing table.
 constexpr std::int64_t status_rows_max = 200'000;
+constexpr auto names_max = static_cast<std::int64_t>(status_names_max);
+
+/// What lies between single spaces.
+std::vector<std::string> words(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const auto end = std::min(text.find(' '), text.size());
+    out.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
 
 class admin_store final : public engine::admin_store {
  public:
   explicit admin_store(store_config config)
-      : link_(std::move(config), {"status_counts", "kind_list", "node_live", "dead_letter_list", "dead_letter_get", "dead_letter_redrive",
-                                  "dead_letter_drop"},
-              // The BRIN index on command_log.xid is only of use to a bitmap scan: without it the whole log would be read.
+      : link_(std::move(config),
+              {"status_counts", "status_retrying", "kind_list", "node_live", "dead_letter_list", "dead_letter_get",
+               "dead_letter_redrive", "dead_letter_drop"},
+              // The BRIN index on command_log.xid is only of use to a bitmap scan: without it the whole log would be
+              // read.
               "SET enable_bitmapscan = on;") {}
 
   result<status_report> status() override {
-    auto rows = link_.exec_alone(call("status_counts").number(status_rows_max).str());
+    auto rows = link_.exec_alone(call("status_counts").number(status_rows_max).number(names_max).str());
     if (!rows) return tl::make_unexpected(rows.error());
     const auto row = (*rows)[0];
     status_report report;
@@ -33,9 +49,12 @@ class admin_store final : public engine::admin_store {
     report.retrying = internal::number(row[3]);
     report.dead = internal::number(row[4]);
     report.unserved_commands = internal::number(row[5]);
-    report.oldest_pending_age = std::chrono::milliseconds{internal::number(row[6])};
-    report.pending_is_exact = internal::text(row[7]) == "t";
-    report.schema_version = static_cast<int>(internal::number(row[8]));
+    report.unserved_kinds = words(internal::text(row[6]));
+    report.oldest_pending_age = std::chrono::milliseconds{internal::number(row[7])};
+    report.pending_is_exact = internal::text(row[8]) == "t";
+    report.schema_version = static_cast<int>(internal::number(row[9]));
+    if (report.retrying > 0)
+      if (auto named = name_retrying(report); !named) return tl::make_unexpected(named.error());
     auto live = link_.exec_alone(call("node_live").number(internal::node_dead_after_ms).text("").str());
     if (!live) return tl::make_unexpected(live.error());
     report.nodes = internal::nodes(*live);
@@ -87,6 +106,22 @@ class admin_store final : public engine::admin_store {
   }
 
  private:
+  result<void> name_retrying(status_report& report) {
+    auto rows = link_.exec_alone(call("status_retrying").number(names_max).str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    for (const auto& row : *rows) {
+      auto session = session_id::parse(internal::text(row[0]));
+      if (!session) return tl::make_unexpected(session.error());
+      report.retrying_sessions.push_back({*std::move(session),
+                                          {{internal::number(row[1])},
+                                           static_cast<int>(internal::number(row[2])),
+                                           internal::string(row[3]),
+                                           internal::string(row[4]),
+                                           std::chrono::milliseconds{internal::number(row[5])}}});
+    }
+    return {};
+  }
+
   internal::link link_;
 };
 

@@ -8,7 +8,8 @@
 #include "engine/result.hpp"
 #include "storage/postgres/stores.hpp"
 
-/// What `rowcall doctor` asks PostgreSQL: facts, no judgement. Reads catalogs only, so it works without a schema.
+/// What `rowcall doctor` asks PostgreSQL: facts, no judgement. inspect() reads catalogs only, so it works without a
+/// schema.
 namespace rowcall::storage::postgres {
 
 /// Something that keeps dead rows from being cleaned up, or (a slot) the write-ahead log.
@@ -44,6 +45,17 @@ struct inspection {
   std::vector<horizon_holder> holders;
   std::vector<schema_object> invalid, missing;  ///< missing: made by the applied migrations, and not there
 };
+
+/// A session whose last command lies below its cursor: commands were deleted by hand, and the next ones count as
+/// processed.
+struct overrun_session {
+  std::string session;
+  std::int64_t last_command = 0;  ///< 0: none is left
+  std::int64_t processed = 0;     ///< what its last update says
+};
+
+/// Looks at 100,000 sessions, returns 5 at most. Needs the schema. Errors: unavailable, and what the server says.
+engine::result<std::vector<overrun_session>> find_overrun_sessions(const store_config& config);
 
 /// Transactions are told from `transaction_age_min` on. Errors: unavailable, and what the server says.
 engine::result<inspection> inspect(const store_config& config, std::chrono::seconds transaction_age_min);

@@ -66,19 +66,23 @@ class node_store final : public engine::node_store {
   explicit node_store(store_config config)
       : turn_idle_ms_(internal::idle_timeout(config).count()),
         link_(std::move(config),
-              {"node_join", "node_hold", "node_beat", "node_leave", "node_live", "stuck_turn_end", "sweep_snapshot",
-               "sweep_open", "sweep_leftovers", "sweep_probe", "sweep_settle", "sweep_summarize", "cleanup_chunk",
-               "admission_put", "admission_judge"},
+              {"node_join", "node_hold", "node_rival", "node_beat", "node_leave", "node_live", "stuck_turn_end",
+               "sweep_snapshot", "sweep_open", "sweep_leftovers", "sweep_probe", "sweep_settle", "sweep_summarize",
+               "cleanup_chunk", "admission_put", "admission_judge"},
               // A sweep's transaction waits for `found`, a node's heartbeat for nothing.
               "SET enable_bitmapscan = on; SET enable_hashjoin = off; SET enable_mergejoin = off;") {}
 
   result<void> join(const std::string& node, const std::vector<std::string>& kinds) override {
+    // The lock first: of two that start at once, one has it.
+    if (auto held = hold(node); !held) return held;
+    if (!is_held(node))
+      if (auto alone = refuse_rival(node); !alone) return alone;
     const auto name = [](const std::string& k) -> const std::string& { return k; };
     auto done = link_.exec(
         call("node_join").text(node).array(kinds, name).text(ROWCALL_VERSION).number(migrator::newest()).str(),
         internal::on_loss::commit);
     if (!done) return tl::make_unexpected(done.error());
-    return hold(node);
+    return {};
   }
 
   result<std::vector<node_info>> heartbeat(const std::string& node, const node_rates& rates,
@@ -195,7 +199,7 @@ class node_store final : public engine::node_store {
   /// Holds the advisory lock that says that the node lives, anew after each reconnect. A peer that is just looking
   /// may have it for a moment: then the next heartbeat gets it.
   result<void> hold(const std::string& node) {
-    if (held_node_ == node && held_generation_ == link_.generation()) return {};
+    if (is_held(node)) return {};
     auto rows = link_.exec(call("node_hold").text(node).str());
     if (!rows) return tl::make_unexpected(rows.error());
     if (internal::text((*rows)[0][0]) == "t") {
@@ -203,6 +207,22 @@ class node_store final : public engine::node_store {
       held_generation_ = link_.generation();
     }
     return {};
+  }
+
+  bool is_held(const std::string& node) const {
+    return link_.is_open() && held_node_ == node && held_generation_ == link_.generation();
+  }
+
+  result<void> refuse_rival(const std::string& node) {
+    auto rows = link_.exec(call("node_rival").text(node).str());
+    if (!rows) return tl::make_unexpected(rows.error());
+    if (rows->empty()) return {};
+    const auto row = (*rows)[0];
+    auto who = "PostgreSQL's process " + internal::string(row[0]);
+    if (!row[1].is_null() && !internal::text(row[1]).empty()) who += ", from " + internal::string(row[1]);
+    if (!row[2].is_null()) who += ", heard " + internal::string(row[2]) + " ms ago";
+    return fail(errc::busy, "another engine with the name " + node + " is running (its connection: " + who +
+                                "): each needs a name of its own");
   }
 
   /// A killed node's connection is gone at once, and its advisory lock with it: there is no need to wait for `dead_after`.

@@ -133,6 +133,14 @@ TEST_P(admin_conformance, status_counts_what_waits) {
   EXPECT_EQ(s.retrying, 1);
   EXPECT_EQ(s.dead, 1);
   EXPECT_EQ(s.unserved_commands, 2);
+  EXPECT_EQ(s.unserved_kinds, std::vector<std::string>{"chat"});
+  ASSERT_EQ(s.retrying_sessions.size(), 1u);
+  EXPECT_EQ(s.retrying_sessions[0].session, id("echo-a"));
+  EXPECT_EQ(s.retrying_sessions[0].retry.command.value, 1);
+  EXPECT_EQ(s.retrying_sessions[0].retry.attempts, 1);
+  EXPECT_EQ(s.retrying_sessions[0].retry.last_error, "failed");
+  EXPECT_GT(s.retrying_sessions[0].retry.wait, std::chrono::minutes{40});
+  EXPECT_LE(s.retrying_sessions[0].retry.wait, std::chrono::hours{1});
   EXPECT_GE(s.oldest_pending_age, std::chrono::milliseconds{20});
   EXPECT_LT(s.oldest_pending_age, std::chrono::minutes{10});
   EXPECT_DOUBLE_EQ(s.turns_per_s, 12.5);
@@ -142,6 +150,25 @@ TEST_P(admin_conformance, status_counts_what_waits) {
   EXPECT_EQ(s.nodes[0].kinds, std::vector<std::string>{"echo"});
   must(node->leave("n1"));
   EXPECT_EQ(must(admin_->status()).unserved_commands, 6);
+}
+
+TEST_P(admin_conformance, status_names_those_that_were_tried_most_often_and_a_few_kinds) {
+  const auto store = turns("n1");
+  for (int i = 1; i <= 8; ++i) {
+    const auto session = id("echo-" + std::to_string(i));
+    submit(session);
+    must(store->claim(ask_all({ask(session)})));
+    session_writes w{session, {}, {}};
+    w.retry = session_writes::retry_change::put;
+    w.retry_put = retry_row{{1}, i, "failed", "", std::chrono::hours{1}};
+    must(store->commit({&w, 1}));
+  }
+  submit(id("chat-a"));
+  const auto s = must(admin_->status());
+  EXPECT_EQ(s.retrying, 8);
+  ASSERT_EQ(s.retrying_sessions.size(), status_names_max);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(s.retrying_sessions[i].session, id("echo-" + std::to_string(8 - i)));
+  EXPECT_EQ(s.unserved_kinds, (std::vector<std::string>{"chat", "echo"}));
 }
 
 TEST_P(admin_conformance, status_counts_what_the_sweeps_leave_over_and_what_comes_after) {

@@ -79,6 +79,40 @@ TEST_P(node_conformance, a_node_whose_connection_ended_is_not_alive_long_before_
   EXPECT_EQ(names(must(a->heartbeat("n1", {}, std::chrono::minutes{1}))), (std::vector<std::string>{"n1", "n2"}));
 }
 
+TEST_P(node_conformance, a_name_belongs_to_one_connection_while_its_node_lives) {
+  auto a = backend_->nodes();
+  const auto b = backend_->nodes();
+  must(a->join("n1", {"echo"}));
+  must(a->join("n1", {"echo"}));  // again, over the same connection
+  for (int i = 0; i < 3; ++i) {
+    const auto refused = b->join("n1", {"chat"});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, errc::busy);
+    EXPECT_NE(refused.error().message.find("n1 is running"), std::string::npos) << refused.error().message;
+  }
+  must(b->join("n2", {"echo"}));
+  EXPECT_EQ(must(a->heartbeat("n1", {}, std::chrono::minutes{1})).at(0).kinds, std::vector<std::string>{"echo"});
+  a.reset();
+  const auto c = backend_->nodes();
+  EXPECT_TRUE(eventually([&] { return c->join("n1", {"echo"}).has_value(); }))
+      << "a node that was killed is started again";
+}
+
+TEST_P(node_conformance, a_node_that_has_left_gives_its_name_up) {
+  const auto a = backend_->nodes(), b = backend_->nodes();
+  must(a->join("n1", {"echo"}));
+  must(a->leave("n1"));
+  must(b->join("n1", {"echo"}));
+}
+
+TEST_P(node_conformance, a_connection_that_a_vanished_machine_has_left_behind_does_not_keep_the_name) {
+  const auto a = backend_->nodes(), b = backend_->nodes();
+  must(a->join("n1", {"echo"}));
+  EXPECT_FALSE(b->join("n1", {"echo"}));
+  backend_->make_heartbeat_old("n1");
+  must(b->join("n1", {"echo"}));
+}
+
 TEST_P(node_conformance, a_sweep_finds_exactly_the_sessions_with_pending_commands) {
   const auto store = turns("n1");
   EXPECT_TRUE(swept(*nodes_).empty());

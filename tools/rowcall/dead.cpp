@@ -52,10 +52,17 @@ exit_code show(const engine::dead_letter& d, bool json) {
   return exit_code::ok;
 }
 
+/// What was asked is well-formed; the letter has gone another way.
+exit_code refuse(const engine::error& error) {
+  if (error.code != engine::errc::invalid_argument) return fail_with(error);
+  print_error(error);
+  return exit_code::refused;
+}
+
 exit_code redrive(engine::admin_store& store, const global_options& global, const engine::session_id& session,
                   engine::command_seq command) {
   auto seq = store.redrive(session, command);
-  if (!seq) return fail_with(seq.error());
+  if (!seq) return refuse(seq.error());
   if (auto bus = open_bus(global.connection, "dead"); bus && wait_connected(**bus, milliseconds{2'000})) {
     const engine::wake wake{session, *seq};
     (*bus)->publish({&wake, 1});
@@ -94,7 +101,7 @@ exit_code run(const global_options& global, const dead_options& options) {
       return redrive(*store, global, session, command);
     case dead_options::verb::drop: {
       auto dropped = store->drop(session, command);
-      if (!dropped) return fail_with(dropped.error());
+      if (!dropped) return refuse(dropped.error());
       if (global.json)
         std::printf("{\"session\":\"%s\",\"command_seq\":%lld,\"resolution\":\"dropped\"}\n", session.str().c_str(),
                     static_cast<long long>(command.value));

@@ -217,6 +217,9 @@ void judge_engines(const engine::status_report& r, const std::vector<std::string
   std::vector<std::string> unserved;
   for (const auto& kind : kinds)
     if (!served.contains(kind)) unserved.push_back(kind);
+  // A kind that was taken out of the list may have sessions all the same.
+  for (const auto& kind : r.unserved_kinds)
+    if (std::find(unserved.begin(), unserved.end(), kind) == unserved.end()) unserved.push_back(kind);
   if (r.nodes.empty())
     out.error("engines", "no engine is running", "Start one: `rowcall serve`. Until then commands wait.");
   else {
@@ -239,8 +242,7 @@ void judge_engines(const engine::status_report& r, const std::vector<std::string
     const auto text = "no running engine serves the kinds " + joined(unserved);
     const auto advice =
         "Start an engine with their modules. A kind that is gone for good: DELETE FROM rowcall.kinds WHERE kind = '…', "
-        "and its "
-        "commands are refused.";
+        "and it gets no new sessions; those that it has go on taking commands, which wait.";
     if (r.unserved_commands > 0)
       out.error("kinds", text + "; " + format_count(r.unserved_commands) + " commands wait for one", advice);
     else
@@ -257,13 +259,34 @@ void judge_work(const engine::status_report& r, report& out) {
   else
     out.ok("pending", pending);
   if (r.retrying > 0)
-    out.warning("retries", format_count(r.retrying) + " sessions are held by a command that fails",
-                "SELECT * FROM rowcall.retries shows the errors. Mend the cause; they are tried again by themselves.");
+    out.warning(
+        "retries", format_count(r.retrying) + " sessions are held by a command that fails",
+        "`rowcall status` names them (all: SELECT * FROM rowcall.retries). Mend the cause; they are tried again by "
+        "themselves.");
   if (r.dead > 0)
     out.warning("dead_letters", format_count(r.dead) + " commands were given up",
                 "`rowcall dead list`, then `rowcall dead redrive` or `rowcall dead drop` each.");
   else
     out.ok("dead_letters", "no dead letters");
+}
+
+void judge_logs(const std::vector<storage::postgres::overrun_session>& overrun, report& out) {
+  if (overrun.empty()) {
+    out.ok("logs", "no session's commands end below its cursor");
+    return;
+  }
+  std::vector<std::string> ends;
+  for (const auto& s : overrun)
+    ends.push_back(s.session + " (commands up to " + std::to_string(s.last_command) + ", processed " +
+                   std::to_string(s.processed) + ")");
+  out.error("logs",
+            "commands were deleted by hand; of these sessions the next ones count as processed and never run: " +
+                joined(ends),
+            "For each, give its processed number a command again: INSERT INTO rowcall.command_log (session_id, seq, "
+            "type, data) "
+            "VALUES ('…', PROCESSED, 'filler', '{}'). What was submitted since the deletion has not run: submit it "
+            "anew. Retention "
+            "is `rowcall cleanup`.");
 }
 
 void judge_nats(const bus::nats_facts& n, std::int64_t notice_bytes_max, report& out) {
@@ -330,6 +353,7 @@ std::vector<finding> diagnose(const symptoms& s) {
     if (s.status && *s.status) {
       judge_engines(**s.status, s.kinds, out);
       judge_work(**s.status, out);
+      if (s.overrun) judge_logs(*s.overrun, out);
     } else if (s.status) {
       out.error("engines", "the state of the engines can not be read: " + s.status->error().message,
                 "A role that watches needs what docs/operations/roles.sql gives to rowcall_reader.");

@@ -27,6 +27,8 @@ std::string json_line(const log_record& r) {
   return std::move(w).str();
 }
 
+std::string line_text(const log_record& r) { return sanitised(r.text); }
+
 std::string field_text(const log_record& r) {
   std::string out;
   if (!r.about.session.empty()) out += " session=" + sanitised(r.about.session);

@@ -22,6 +22,9 @@ struct log_record {
 /// that the line has. Always valid JSON, whatever the bytes.
 std::string json_line(const log_record& r);
 
+/// The text of a line for people: one line, and nothing that a terminal obeys.
+std::string line_text(const log_record& r);
+
 /// What a line for people has after its text: " session=echo-1 command=17 detail=…".
 std::string field_text(const log_record& r);
 

@@ -41,6 +41,15 @@ class json_formatter final : public spdlog::formatter {
   std::unique_ptr<formatter> clone() const override { return std::make_unique<json_formatter>(); }
 };
 
+/// The text on one line, whatever it quotes.
+class text_flag final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    append(out, line_text(record_of(message)));
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<text_flag>(); }
+};
+
 class field_flag final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
@@ -103,7 +112,7 @@ void start_logging(const log_options& options) {
     spdlog::set_formatter(std::make_unique<json_formatter>());
   } else {
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
-    formatter->add_flag<field_flag>('*').set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v%*");
+    formatter->add_flag<text_flag>('q').add_flag<field_flag>('*').set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %q%*");
     spdlog::set_formatter(std::move(formatter));
   }
   spdlog::set_level(spdlog::level::from_str(options.level));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 
 #include "actors/engine_node.hpp"
@@ -99,6 +100,33 @@ engine::result<std::string> await_incarnation(const global_options& global, stop
   }
 }
 
+/// The node's name for this engine alone: two that share one would take each other for themselves and be fenced all the
+/// time. What holds it may be about to end, or be a connection that a machine which vanished has left behind: the store
+/// lets that one pass after 5 s, so whoever still has it later is alive. False: stopped before. Errors are final.
+engine::result<bool> take_name(engine::node_store& nodes, const std::string& name,
+                               const std::vector<std::string>& kinds, stop_signal& stop) {
+  using std::chrono::steady_clock;
+  constexpr milliseconds wait{100}, patience{6'000};
+  std::optional<steady_clock::time_point> taken_since;
+  for (;;) {
+    auto joined = nodes.join(name, kinds);
+    if (joined) return true;
+    if (!engine::is_transient(joined.error().code)) return tl::make_unexpected(joined.error());
+    if (joined.error().code != engine::errc::busy) {
+      taken_since.reset();
+      spdlog::warn("{}. Trying again.", joined.error().message);
+    } else if (!taken_since) {
+      taken_since = steady_clock::now();
+      spdlog::warn("{}. Waiting for its end.", joined.error().message);
+      tell_service_manager("STATUS=another engine has this one's name");
+    } else if (steady_clock::now() - *taken_since > patience) {
+      joined.error().message += ". Give this one another --node, or none: then it makes one up";
+      return tl::make_unexpected(joined.error());
+    }
+    if (stop.wait_for(wait)) return false;
+  }
+}
+
 }  // namespace
 
 exit_code run(const global_options& global, const serve_options& options, engine::module_registry modules) {
@@ -114,13 +142,17 @@ exit_code run(const global_options& global, const serve_options& options, engine
   if (stop.is_stopped()) return exit_code::ok;
   auto bus = open_bus(global.connection, "serve", options.inline_updates_bytes_max);
   if (!bus) return fail_with(bus.error());
+  auto nodes = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
+  const auto has_name = take_name(*nodes, config.node, modules.kinds(), stop);
+  if (!has_name) return fail_with(has_name.error());
+  if (!*has_name) return exit_code::ok;
 
   std::atomic<bool> has_died{false};
   actors::node_ports ports;
   ports.make_turn_store = [&] {
     return storage::postgres::make_turn_store(turn_store_config_of(global, *incarnation, options), config.node);
   };
-  ports.nodes = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
+  ports.nodes = std::move(nodes);
   ports.upkeep = storage::postgres::make_node_store(engine_store_config_of(global, *incarnation));
   ports.bus = bus->get();
   ports.modules = &modules;

@@ -36,7 +36,8 @@ class database {
   void abandon(turn_id id);
 
   // nodes
-  void join(const std::string& node, const std::vector<std::string>& kinds);
+  /// is_again: over the connection that has joined under this name before.
+  engine::result<void> join(const std::string& node, const std::vector<std::string>& kinds, bool is_again);
   engine::result<std::vector<engine::node_info>> heartbeat(const std::string& node, const engine::node_rates& rates,
                                                              std::chrono::milliseconds dead_after);
   void leave(const std::string& node);

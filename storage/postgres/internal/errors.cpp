@@ -13,7 +13,8 @@ namespace {
 using engine::errc;
 using engine::error;
 
-/// The server's text on one line.
+/// The server's text on one line, without the place in our own functions that it names: of no use to whoever asked for
+/// something.
 std::string line(std::string_view text) {
   std::string out;
   for (char c : text) {
@@ -24,20 +25,24 @@ std::string line(std::string_view text) {
   while (!out.empty() && out.back() == ' ') out.pop_back();
   constexpr std::string_view prefix = "ERROR: ";
   if (out.starts_with(prefix)) out.erase(0, prefix.size());
-  return out;
-}
-
-/// Without the place in our own functions that the server names: of no use to whoever asked for what is not there.
-std::string line_without_context(std::string_view text) {
-  auto out = line(text);
   if (const auto at = out.find(" CONTEXT: "); at != std::string::npos) out.resize(at);
   return out;
 }
 
+/// Why a connection is lost; empty when nobody has said so. libpqxx asks a connection that is gone for its encoding, in
+/// order to read the error.
+std::string reason(std::string_view what) {
+  auto out = line(what);
+  if (out.find("client encoding") != std::string::npos) out.clear();
+  return out;
+}
+
 error lost(on_loss loss, std::string_view what) {
+  const auto why = reason(what);
   if (loss == on_loss::commit)
-    return {errc::commit_in_doubt, "the connection was lost during COMMIT: " + line(what)};
-  return {errc::connection_lost, line(what)};
+    return {errc::commit_in_doubt,
+            "the connection to PostgreSQL was lost during COMMIT" + (why.empty() ? "" : ": " + why)};
+  return {errc::connection_lost, why.empty() ? "the connection to PostgreSQL was lost" : why};
 }
 
 bool names(std::string_view what, std::string_view constraint) { return what.find(constraint) != std::string_view::npos; }
@@ -58,7 +63,7 @@ error from_sqlstate(const std::string& state, on_loss loss, std::string_view wha
   if (state == "57P03" || category == "53") return {errc::unavailable, line(what)};
   if (category == "57" || category == "08" || state == "25P03") return lost(loss, what);
   if (category == "40") return {errc::serialization_failure, line(what)};
-  if (state == "P0002") return {errc::not_found, line_without_context(what)};
+  if (state == "P0002") return {errc::not_found, line(what)};
   if (category == "22" || state == "23514" || state == "23502") return {errc::invalid_argument, line(what), true};
   if (category == "23") return {errc::internal, line(what), true};
   if (state == "42P01" || state == "42883" || state == "3F000" || state == "42703")

@@ -52,6 +52,31 @@ TEST_F(inspector_test, tells_who_holds_the_horizon) {
   EXPECT_THAT(seen.holders.front().name, ::testing::HasSubstr("sleeper"));
 }
 
+TEST_F(inspector_test, finds_sessions_whose_last_commands_were_deleted_by_hand) {
+  for (const auto* session : {"echo-whole", "echo-cut", "echo-empty", "echo-new"})
+    sql_.query("SELECT rowcall.submit('" + std::string{session} + "', 'say', '{}') FROM generate_series(1, 3)");
+  sql_.query(
+      "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data)"
+      " SELECT session_id, seq, seq, 'said', '{}' FROM rowcall.command_log WHERE session_id <> 'echo-new'");
+  EXPECT_THAT(must(find_overrun_sessions(config())), IsEmpty());
+  sql_.query(
+      "DELETE FROM rowcall.command_log WHERE session_id = 'echo-empty' OR (session_id = 'echo-cut' AND seq > 1)"
+      " OR (session_id = 'echo-whole' AND seq < 3)");
+  const auto found = must(find_overrun_sessions(config()));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].session, "echo-cut");
+  EXPECT_EQ(found[0].last_command, 1);
+  EXPECT_EQ(found[0].processed, 3);
+  EXPECT_EQ(found[1].session, "echo-empty");
+  EXPECT_EQ(found[1].last_command, 0);
+  // What the doctor advises.
+  for (const auto& s : found)
+    sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('" + s.session + "', " +
+               std::to_string(s.processed) + ", 'filler', '{}')");
+  EXPECT_THAT(must(find_overrun_sessions(config())), IsEmpty());
+  EXPECT_EQ(sql_.value("SELECT rowcall.submit('echo-empty', 'say', '{}')"), "4");
+}
+
 TEST(schema_objects, follows_what_is_made_and_dropped) {
   internal::schema_objects objects;
   objects.apply(

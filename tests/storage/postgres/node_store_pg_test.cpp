@@ -348,5 +348,45 @@ TEST_F(live_nodes_test, a_turn_of_a_node_that_was_stopped_while_it_copied_rows_i
   }));
 }
 
+using node_name_test = postgres_test;
+
+TEST_F(node_name_test, of_two_that_start_at_once_one_has_it) {
+  sql_.query("SELECT pg_advisory_lock(1919120225, hashtext('n1'))");  // the other one, which has not joined yet
+  const auto store = make_node_store(config());
+  const auto refused = store->join("n1", {"echo"});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::busy);
+  EXPECT_THAT(refused.error().message, ::testing::HasSubstr("process " + std::to_string(sql_.backend_pid())));
+  EXPECT_EQ(sql_.value("SELECT count(*) FROM rowcall.nodes"), "0");
+}
+
+TEST_F(node_name_test, a_peer_that_looks_whether_the_node_lives_does_not_keep_it_from_joining) {
+  sql_.query("BEGIN; SELECT pg_advisory_xact_lock_shared(1919120225, hashtext('n1'))");
+  const auto store = make_node_store(config());
+  must(store->join("n1", {"echo"}));
+  sql_.query("COMMIT");
+  must(store->heartbeat("n1", {}, std::chrono::minutes{1}));
+  EXPECT_EQ(sql_.value("SELECT rowcall.node_is_connected('n1')"), "t") << "the next heartbeat gets the lock";
+}
+
+using lost_connection_test = postgres_test;
+
+TEST_F(lost_connection_test, is_told_in_plain_words) {
+  const auto store = make_node_store(config());
+  const auto swept = store->sweep({"echo"}, [&](auto) {
+    end_other_connections();
+    return true;
+  });
+  ASSERT_FALSE(swept);
+  EXPECT_EQ(swept.error().code, errc::connection_lost);
+  EXPECT_EQ(swept.error().message, "the connection to PostgreSQL was lost");
+  must(store->join("n1", {"echo"}));
+  end_other_connections();
+  const auto left = store->leave("n1");
+  ASSERT_FALSE(left);
+  EXPECT_EQ(left.error().code, errc::commit_in_doubt);
+  EXPECT_EQ(left.error().message, "the connection to PostgreSQL was lost during COMMIT");
+}
+
 }  // namespace
 }  // namespace rowcall::storage::postgres

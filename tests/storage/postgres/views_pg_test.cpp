@@ -80,6 +80,34 @@ TEST_F(views_test, an_insert_beyond_the_bounds_is_refused_as_busy_and_says_when_
   EXPECT_EQ(refusal(), "was not refused");
 }
 
+TEST_F(views_test, what_is_in_the_logs_can_not_be_changed_through_them) {
+  sql_.query(
+      "INSERT INTO rowcall.commands (session_id, type, data) SELECT 'echo-a', 'say', '{}' FROM generate_series(1, 2)");
+  serve(2);
+  const auto refusal = [&](const std::string& statement) -> std::string {
+    try {
+      sql_.query("DO $$ BEGIN " + statement +
+                 "; EXCEPTION WHEN SQLSTATE '55000' THEN RAISE EXCEPTION '55000 %', SQLERRM; END $$");
+      return "was not refused";
+    } catch (const std::runtime_error& e) {
+      return e.what();
+    }
+  };
+  for (const auto* statement :
+       {"DELETE FROM rowcall.commands WHERE status = 'processed'", "UPDATE rowcall.commands SET type = 'x'",
+        "DELETE FROM rowcall.updates WHERE session_id = 'echo-a'", "UPDATE rowcall.updates SET type = 'x'",
+        "INSERT INTO rowcall.updates (session_id, seq, command_seq, type, data) VALUES ('echo-a', 3, 3, 'said', '{}')"})
+    EXPECT_THAT(refusal(statement),
+                ::testing::HasSubstr("55000 rowcall: the logs are append-only: retention is `rowcall cleanup`"))
+        << statement;
+  EXPECT_EQ(sql_.value("SELECT string_agg(type, ' ') FROM rowcall.command_log"), "say say");
+  EXPECT_EQ(sql_.value("SELECT string_agg(type, ' ') FROM rowcall.update_log"), "said said");
+  EXPECT_EQ(
+      sql_.value("INSERT INTO rowcall.commands (session_id, type, data) VALUES ('echo-a', 'say', '{}') RETURNING seq"),
+      "3");
+  EXPECT_EQ(status(), "processed processed pending");
+}
+
 TEST_F(views_test, the_status_follows_a_command_through_its_life) {
   sql_.query("INSERT INTO rowcall.commands (session_id, type, data) SELECT 'echo-a', 'say', '{}' FROM generate_series(1, 3)");
   EXPECT_EQ(status(), "pending pending pending");

@@ -174,6 +174,26 @@ TEST(diagnosis, tells_kinds_that_nobody_serves) {
   EXPECT_EQ(of(s, "kinds"), severity::error);
 }
 
+TEST(diagnosis, tells_a_kind_that_is_gone_while_its_sessions_wait) {
+  auto s = healthy();
+  (*s.status)->unserved_commands = 3;
+  (*s.status)->unserved_kinds = {"mail"};
+  std::string text;
+  EXPECT_EQ(of(s, "kinds", &text), severity::error);
+  EXPECT_THAT(text, HasSubstr("the kinds mail; 3 commands wait"));
+  EXPECT_THAT(text, HasSubstr("those that it has go on taking commands, which wait"));
+}
+
+TEST(diagnosis, tells_sessions_whose_commands_were_deleted_by_hand) {
+  auto s = healthy();
+  s.overrun = {{{"echo-a", 1, 3}}};
+  std::string text;
+  EXPECT_EQ(of(s, "logs", &text), severity::error);
+  EXPECT_THAT(text, HasSubstr("echo-a (commands up to 1, processed 3)"));
+  s.overrun.emplace();
+  EXPECT_EQ(of(s, "logs"), severity::ok);
+}
+
 TEST(diagnosis, tells_work_that_does_not_go_on) {
   auto s = healthy();
   (*s.status)->dead = 2;

@@ -38,6 +38,11 @@ TEST(json_line, is_valid_json_whatever_the_bytes) {
   }
 }
 
+TEST(line_text, is_one_line_whatever_it_quotes) {
+  EXPECT_EQ(line_text(record("cannot reach it: refused\nCheck --database.")),
+            "cannot reach it: refused Check --database.");
+}
+
 TEST(field_text, follows_the_text_of_a_line_for_people) {
   EXPECT_EQ(field_text(record("x")), "");
   EXPECT_EQ(field_text(record("x", {"e", "echo-1", engine::command_seq{17}, "two\nlines"})),

@@ -267,6 +267,50 @@ TEST(dead, is_listed_shown_redriven_and_dropped) {
   run = world.run({"dead", "redrive", "echo-1", "99"});
   EXPECT_EQ(run.exit_code, 5);
   EXPECT_THAT(run.err, EndsWith("there is no dead letter echo-1/99\n"));
+  run = world.run({"dead", "drop", "echo-1", "1"});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_EQ(run.err, "rowcall: the dead letter echo-1/1 was redriven\n");
+  run = world.run({"dead", "redrive", "echo-1", "2"});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_EQ(run.err, "rowcall: the dead letter echo-1/2 was dropped\n");
+}
+
+TEST(restored, is_refused_while_an_engine_runs) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine({"--node", "shop-1"}));
+  const auto run = world.run({"restored"});
+  EXPECT_EQ(run.exit_code, 8);
+  EXPECT_EQ(run.err,
+            "rowcall: engines are running: shop-1 HINT: Stop them: they may remember what is not true any more.\n");
+}
+
+TEST(status, names_the_session_that_a_failing_command_holds) {
+  rowcall_world world;
+  support::query(
+      world.database().url(),
+      "INSERT INTO rowcall.retries (session_id, command_seq, attempts, next_at, last_error)"
+      " SELECT 'echo-' || n, 7, n, clock_timestamp() + interval '1 hour', 'told to fail' FROM generate_series(1, 6) n");
+  EXPECT_THAT(world.run({"status"}).out,
+              AllOf(HasSubstr("retrying          6\n                  echo-6 command 7: 6 attempts, again in "),
+                    HasSubstr(", told to fail\n"), HasSubstr("and 1 more\n")));
+  const auto named = member(world.run({"status", "--json"}).out, "retrying_sessions");
+  EXPECT_THAT(named, AllOf(HasSubstr(R"("session":"echo-6")"), HasSubstr(R"("attempts":6)"),
+                           HasSubstr(R"("error":"told to fail")")));
+}
+
+TEST(status, names_a_kind_that_is_gone_while_its_sessions_wait) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  support::query(world.database().url(),
+                 "INSERT INTO rowcall.kinds (kind) VALUES ('mail'); SELECT rowcall.submit('mail-1', 'post', '{}');"
+                 "DELETE FROM rowcall.kinds WHERE kind = 'mail'");
+  EXPECT_EQ(world.run({"submit", "mail-1", "post", "{}"}).exit_code, 0)
+      << "a session that is there is not asked for its kind";
+  EXPECT_EQ(world.run({"submit", "mail-2", "post", "{}"}).exit_code, 3);
+  EXPECT_THAT(world.run({"status"}).out, HasSubstr("2 of them wait for a kind that no running engine serves: mail\n"));
+  const auto doctor = world.run({"doctor"});
+  EXPECT_EQ(doctor.exit_code, 1);
+  EXPECT_THAT(doctor.out, HasSubstr("no running engine serves the kinds mail; 2 commands wait for one"));
 }
 
 TEST(cleanup, tells_what_it_deleted) {
@@ -294,6 +338,26 @@ TEST(serve, ends_with_exit_code_0_on_sigterm) {
   ASSERT_TRUE(world.start_engine()) << world.engine().output();
   EXPECT_EQ(world.stop_engine(), 0) << world.engine().output();
   EXPECT_THAT(world.engine().output(), HasSubstr("stopped"));
+}
+
+TEST(serve, does_not_start_with_the_name_of_an_engine_that_runs) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine({"--node", "shop-1"})) << world.engine().output();
+  const auto run = world.run({"serve", "--node", "shop-1"});
+  EXPECT_EQ(run.exit_code, 8);
+  EXPECT_THAT(run.err, HasSubstr("rowcall: another engine with the name shop-1 is running"));
+  EXPECT_EQ(world.stop_engine(), 0) << world.engine().output();
+}
+
+TEST(serve, starts_with_the_name_of_an_engine_that_has_just_been_killed) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine({"--node", "shop-1"})) << world.engine().output();
+  running_rowcall next({"serve", "--node", "shop-1"}, world.environment());
+  ASSERT_TRUE(next.wait_for("Waiting for its end")) << next.output();
+  world.engine().signal(9);
+  EXPECT_TRUE(next.wait_for(" ready")) << next.output();
+  next.signal(15);
+  EXPECT_EQ(next.wait(), 0) << next.output();
 }
 
 TEST(demo, finds_nothing_wrong) {

@@ -24,8 +24,9 @@ class rowcall_world {
     return run_rowcall(std::move(arguments), environment(), input);
   }
   /// Starts an engine and waits until it says that it is ready.
-  bool start_engine() {
-    engine_.emplace(std::vector<std::string>{"serve"}, environment());
+  bool start_engine(std::vector<std::string> arguments = {}) {
+    arguments.insert(arguments.begin(), "serve");
+    engine_.emplace(std::move(arguments), environment());
     return engine_->wait_for(" ready");
   }
   running_rowcall& engine() { return *engine_; }
