@@ -38,7 +38,8 @@ void update_preference(self_pointer self, const std::vector<engine::node_info>& 
   for (const auto& n : nodes)
     if (leader.empty() || n.node < leader) leader = n.node;
   self->send(st.upkeep, retention_duty{leader == st.config.node});
-  st.config.log(engine::log_level::info, std::to_string(nodes.size()) + " node(s) alive",
+  st.config.log(engine::log_level::info,
+                std::to_string(nodes.size()) + (nodes.size() == 1 ? " node is alive" : " nodes are alive"),
                 {"nodes_changed", {}, {}, {}});
   self->send(st.directory, shard_preference_ptr{std::move(preference)});
   st.sweep_is_due = true;

@@ -148,7 +148,7 @@ void report_failures(const turn_worker_config& config, const std::vector<engine:
     for (const auto& d : w.dead_letters)
       config.log(engine::log_level::error,
                  "a command of type " + d.command.type + " was given up after " + std::to_string(d.attempts) +
-                     " attempt(s): see `rowcall dead show`",
+                     (d.attempts == 1 ? " attempt" : " attempts") + ": see `rowcall dead show`",
                  {"command_parked", w.session.str(), d.command.seq, "error: " + d.error + "; data: " + d.command.data});
     // An armed row is an attempt that is still to be made.
     if (w.retry == engine::session_writes::retry_change::put && w.retry_put && w.retry_put->armed_by.empty())

@@ -489,12 +489,15 @@ bool is_valid_prefix(std::string_view prefix) {
 }
 
 /// One address or several with commas between. nats.c takes nearly anything for a host name and would try for ever.
+/// A word without a scheme and without a port may be a host, but hardly is: it is not taken for one.
 bool is_valid_url(std::string_view urls) {
   while (true) {
     const auto comma = urls.find(',');
     auto url = urls.substr(0, comma);
+    bool has_scheme = false;
     for (const std::string_view scheme : {"nats://", "tls://"})
-      if (url.starts_with(scheme)) url.remove_prefix(scheme.size());
+      if (!has_scheme && url.starts_with(scheme)) url.remove_prefix(scheme.size()), has_scheme = true;
+    if (!has_scheme && url.find(':') == std::string_view::npos) return false;
     const bool is_plain = std::all_of(url.begin(), url.end(), [](unsigned char c) { return c > ' ' && c != 0x7f && c != '/'; });
     if (url.empty() || !is_plain) return false;
     if (comma == std::string_view::npos) return true;

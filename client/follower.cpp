@@ -40,6 +40,7 @@ struct followed {
   const session_id session;
   std::atomic<std::int64_t> position;  ///< written by whoever holds the follower's `work`
   std::atomic<bool> is_ended{false};
+  std::atomic<bool> is_looked_for{false};              ///< it stands in the inbox for a look
   std::unique_ptr<engine::subscription> subscription;  ///< under the follower's mutex
 
   // Of whoever holds the follower's `work`:
@@ -61,11 +62,12 @@ std::size_t bytes_of(const update_notice& notice) {
 struct inbox {
   std::vector<followed_ptr> added;
   std::vector<std::pair<followed_ptr, update_notice>> notices;
+  std::vector<followed_ptr> looks;  ///< each once
   std::size_t notice_bytes = 0;
   bool check_all = false;
   bool is_stopping = false;
 
-  bool empty() const { return added.empty() && notices.empty() && !check_all && !is_stopping; }
+  bool empty() const { return added.empty() && notices.empty() && looks.empty() && !check_all && !is_stopping; }
 };
 
 struct poll_due {
@@ -132,6 +134,14 @@ struct follower::impl {
     return std::move(entry.subscription);
   }
 
+  void look(const session_id& session) {
+    const std::lock_guard lock{mutex};
+    const auto it = entries.find(session);
+    if (it == entries.end() || it->second->is_looked_for.exchange(true)) return;
+    waiting.looks.push_back(it->second);
+    changed.notify_one();
+  }
+
   std::optional<update_seq> position(const session_id& session) const {
     const std::lock_guard lock{mutex};
     const auto it = entries.find(session);
@@ -188,6 +198,10 @@ struct follower::impl {
       const std::lock_guard working{work};
       start(taken.added);
       for (auto& [entry, notice] : taken.notices) take(entry, notice);
+      for (const auto& entry : taken.looks) {
+        entry->is_looked_for = false;
+        fall_behind(entry);
+      }
       if (taken.check_all) check_all();
       check_alone();
       collect_polls();
@@ -486,6 +500,7 @@ void follower::follow(const session_id& session, update_seq after, const std::st
   impl_->follow(session, after, incarnation);
 }
 void follower::unfollow(const session_id& session) { impl_->unfollow(session); }
+void follower::look(const session_id& session) { impl_->look(session); }
 std::string follower::incarnation() const { return impl_->current_incarnation(); }
 std::optional<update_seq> follower::position(const session_id& session) const { return impl_->position(session); }
 

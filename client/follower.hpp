@@ -53,6 +53,8 @@ class follower {
   /// `incarnation`: of the database that `after` was read from (see incarnation()), for whoever remembers it over a restart.
   void follow(const engine::session_id& session, engine::update_seq after, const std::string& incarnation = {});
   void unfollow(const engine::session_id& session);
+  /// Reads the session's log soon, as after a notice: for whoever expects something and has heard nothing. Thread-safe.
+  void look(const engine::session_id& session);
   /// Where the session stands; nothing when it is not followed.
   std::optional<engine::update_seq> position(const engine::session_id& session) const;
   /// The database's incarnation as of the last look; empty before the first. Looked at once a poll interval.

@@ -116,6 +116,7 @@ struct gateway::impl {
     auto& c = *shared;
     const auto now = steady::now();
     c.feeds->end_late_waits(now);
+    c.feeds->look_for_waits(now);
     if (now < slow_tick_at) return;
     slow_tick_at = now + slow_tick;
     const auto wall = wall_now();

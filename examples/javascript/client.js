@@ -19,11 +19,23 @@ const usage = `usage: client.js submit SESSION TYPE JSON [--key KEY] [--wait SEC
 
 const say = (what) => writeSync(1, `${JSON.stringify(what)}\n`);
 
-async function submit(client, [session, type, data], { key, wait }) {
+function refuse(text) {
+  console.error(`client.js: ${text}`);
+  return 2;
+}
+
+async function submit(client, [session, type, text], { key, wait }) {
+  let data;
+  try {
+    data = JSON.parse(text);
+  } catch (error) {
+    return refuse(`this is no JSON: ${error.message}`);
+  }
   let stored;
   try {
-    stored = await client.submit(session, type, JSON.parse(data), { key });
+    stored = await client.submit(session, type, data, { key });
   } catch (error) {
+    if (/^2[23]/.test(error.code)) return refuse(error.message); // a check of the table says what is wrong
     if (!(error instanceof Refused)) throw error;
     say({ outcome: error.message });
     return 1;
@@ -57,6 +69,8 @@ if (!process.env.ROWCALL_DATABASE_URL) {
   console.error('ROWCALL_DATABASE_URL is not set (after ./run up:  set -a; . .run/env; set +a)');
   process.exit(2);
 }
+if (rest[0].length > 64 || !/^[A-Za-z0-9_]{1,32}-[A-Za-z0-9_-]+$/.test(rest[0]))
+  process.exit(refuse(`'${rest[0]}' is no session id: <kind>-<name>, 3 to 64 of A-Z a-z 0-9 _ -`));
 const client = new Client({
   databaseUrl: process.env.ROWCALL_DATABASE_URL,
   natsUrl: process.env.ROWCALL_NATS_URL ?? 'nats://127.0.0.1:4222',

@@ -11,7 +11,10 @@ was refused, 2 for wrong arguments, 3 when --wait saw no receipt in time.
 import argparse
 import json
 import os
+import re
 import sys
+
+import psycopg2
 
 from rowcall import Client, Gone, Refused
 
@@ -20,12 +23,31 @@ def say(**what):
     print(json.dumps(what), flush=True)
 
 
+def session_id(text):
+    if len(text) > 64 or not re.fullmatch(r"[A-Za-z0-9_]{1,32}-[A-Za-z0-9_-]+", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no session id: <kind>-<name>, 3 to 64 of A-Z a-z 0-9 _ -")
+    return text
+
+
+def json_object(text):
+    try:
+        data = json.loads(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"this is no JSON: {e}")
+    if not isinstance(data, dict):
+        raise argparse.ArgumentTypeError("a command's data is a JSON object")
+    return data
+
+
 def submit(client, arguments):
     try:
-        seq, outcome = client.submit(arguments.session, arguments.type, json.loads(arguments.data), arguments.key)
+        seq, outcome = client.submit(arguments.session, arguments.type, arguments.data, arguments.key)
     except Refused as e:
         say(outcome=str(e))
         return 1
+    except (psycopg2.DataError, psycopg2.IntegrityError) as e:  # a check of the table says what is wrong
+        print(f"client.py: {str(e).splitlines()[0]}", file=sys.stderr)
+        return 2
     say(seq=seq, outcome=outcome)
     if arguments.wait is None:
         return 0
@@ -52,14 +74,14 @@ def main():
     actions = parser.add_subparsers(required=True)
     action = actions.add_parser("submit")
     action.set_defaults(run=submit)
-    action.add_argument("session")
+    action.add_argument("session", type=session_id)
     action.add_argument("type")
-    action.add_argument("data", metavar="JSON")
+    action.add_argument("data", metavar="JSON", type=json_object)
     action.add_argument("--key")
     action.add_argument("--wait", type=float, metavar="SECONDS")
     action = actions.add_parser("follow")
     action.set_defaults(run=follow)
-    action.add_argument("session")
+    action.add_argument("session", type=session_id)
     action.add_argument("--after", type=int, default=0, metavar="SEQ")
     action.add_argument("--count", type=int, default=0, metavar="N", help="stop after N updates (0: never)")
     arguments = parser.parse_args()

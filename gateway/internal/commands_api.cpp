@@ -50,14 +50,14 @@ std::string invalid_members(const std::vector<invalid>& errors) {
   return ",\"errors\":" + std::move(w).str();
 }
 
-/// A wait like `2s`, `500ms` or `2`.
+/// A wait like `2s` or `500ms`. Only 0 needs no unit, as on the command line.
 std::optional<milliseconds> read_wait(std::string_view text, milliseconds max) {
   std::int64_t n = 0;
   std::size_t digits = 0;
   while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && digits < 9)
     n = n * 10 + (text[digits++] - '0');
   const auto unit = text.substr(digits);
-  if (digits == 0 || (unit != "" && unit != "s" && unit != "ms")) return std::nullopt;
+  if (digits == 0 || (unit != "s" && unit != "ms" && (unit != "" || n != 0))) return std::nullopt;
   return std::min(unit == "ms" ? milliseconds{n} : milliseconds{n * 1'000}, max);
 }
 
@@ -259,7 +259,10 @@ void submit_commands(context& c, const exchange_ptr& e, const engine::session_id
   std::optional<milliseconds> wait;
   if (const auto given = request.parameter("wait")) {
     wait = read_wait(*given, c.config.wait_max);
-    if (!wait) return e->answer(problem(400, "bad-request", "wait is a duration like 2s or 500ms"));
+    if (!wait)
+      return e->answer(problem(400, "bad-request",
+                               "wait is a number and a unit, like 2s or 500ms; the longest is " +
+                                   std::to_string(c.config.wait_max.count() / 1'000) + "s"));
   }
 
   const auto body = c.parser.parse(request.body);

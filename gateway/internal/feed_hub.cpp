@@ -16,6 +16,10 @@ using steady = std::chrono::steady_clock;
 /// sessions), and a notice holds all updates of a turn: a delivery of fewer was not cut in the middle of a command.
 constexpr std::size_t whole_updates_max = 15;
 
+/// A receipt comes within milliseconds by its notice; after this the log is looked at. As often as the gateway ticks,
+/// one read for some hundred sessions.
+constexpr milliseconds silence_max{250};
+
 }  // namespace
 
 event_ptr make_event(const engine::session_id& session, const engine::update_row& update) {
@@ -125,6 +129,7 @@ void feed_hub::wait_for(feed& f, feed::waiter w) {
     return;
   }
   waited_for_.insert(f.session);
+  w.since = f.used_at;
   f.waiters.push_back(std::move(w));
 }
 
@@ -185,6 +190,15 @@ void feed_hub::signal(const engine::session_id& session, const std::string& text
   if (f == nullptr) return;
   for (auto i = f->readers.size(); i-- > 0;)
     if (i < f->readers.size()) f->readers[i].reader->on_signal(f->readers[i].index, text);
+}
+
+void feed_hub::look_for_waits(steady::time_point now) {
+  for (const auto& session : waited_for_) {
+    const auto* const f = find(session);
+    if (f == nullptr) continue;
+    const auto is_silent = [&](const feed::waiter& w) { return w.since + silence_max <= now; };
+    if (std::any_of(f->waiters.begin(), f->waiters.end(), is_silent)) follower_->look(session);
+  }
 }
 
 void feed_hub::end_late_waits(steady::time_point now) {

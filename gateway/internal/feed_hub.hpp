@@ -65,6 +65,7 @@ struct feed {
     std::chrono::steady_clock::time_point until;
     /// The command's updates. Empty with `is_certain`: it is still pending; without: ask the database.
     std::function<void(std::vector<event_ptr>, bool is_certain)> done;
+    std::chrono::steady_clock::time_point since{};  ///< set by the hub
   };
   std::vector<waiter> waiters;
   std::chrono::steady_clock::time_point used_at{};
@@ -99,6 +100,8 @@ class feed_hub {
   void leave(feed& f, std::size_t slot);
   void wait_for(feed& f, feed::waiter w);
   void signal(const engine::session_id& session, const std::string& text);
+  /// Looks into the log for waits that have heard nothing for a while: all notices may be lost without anybody knowing.
+  void look_for_waits(std::chrono::steady_clock::time_point now);
   /// Ends waits that took too long.
   void end_late_waits(std::chrono::steady_clock::time_point now);
   /// Forgets feeds that nobody reads.

@@ -181,7 +181,8 @@ TEST(nats_bus_outage, says_so_when_the_credentials_are_refused) {
 }
 
 TEST(nats_bus_outage, refuses_a_configuration_that_can_not_work) {
-  EXPECT_EQ(connect_nats({.url = "http//:"}).error().code, engine::errc::invalid_argument);
+  for (const char* url : {"http//:", "rubbish", "nats://127.0.0.1:4222,rubbish", "nats://", ""})
+    EXPECT_EQ(connect_nats({.url = url}).error().code, engine::errc::invalid_argument) << url;
   for (const auto* prefix : {"", ".", "a.", ".a", "a..b", "a b", "a.*", ">", "a\n"})
     EXPECT_EQ(connect_nats({.subject_prefix = prefix}).error().code, engine::errc::invalid_argument) << prefix;
 }

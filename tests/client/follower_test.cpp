@@ -187,6 +187,20 @@ TEST_F(follower_test, finds_by_polling_what_no_notice_told) {
   EXPECT_TRUE(sees("chat-1", 1, 3));
 }
 
+TEST_F(follower_test, looks_at_once_when_it_is_told_to) {
+  auto& f = make();
+  f.follow(id("chat-1"), {0});
+  ASSERT_TRUE(eventually(5s, [&] { return is_live(); }));
+  append("chat-1", 3);
+  f.look(id("chat-1"));
+  EXPECT_TRUE(sees("chat-1", 1, 3));
+  append("chat-1", 2);
+  f.look(id("chat-1"));
+  f.look(id("chat-1"));
+  EXPECT_TRUE(sees("chat-1", 1, 5));
+  f.look(id("chat-2"));  // that nobody follows
+}
+
 TEST_F(follower_test, checks_everything_on_a_reconnect) {
   auto& f = make();
   for (int i = 0; i < 1'000; ++i) f.follow(id("chat-" + std::to_string(i)), {0});

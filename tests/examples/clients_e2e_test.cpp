@@ -16,7 +16,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using support::eventually;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 /// What a client prints about an update; `text` is the member of that name of its data.
 struct printed {
@@ -131,6 +133,22 @@ TEST_F(clients_e2e_test, a_refused_command_and_a_rejected_one_are_told_apart) {
   EXPECT_EQ(rejected.exit_code, 0);
   ASSERT_EQ(rejected.lines.size(), 2u);
   EXPECT_EQ(rejected.lines[1].type, "command_rejected");
+}
+
+TEST_F(clients_e2e_test, what_makes_no_sense_is_refused_with_a_word_about_it) {
+  engine_process engine(d);
+  engine.wait_ready();
+  for (const auto& arguments : {std::vector<std::string>{"submit", "nosuch", "say", "{}"},
+                                {"submit", "echo-a", "say", "{"},
+                                {"submit", "echo-a", "say", "[]"},
+                                {"submit", "echo-a", "two words", "{}"},
+                                {"follow", "nosuch"}}) {
+    const auto output = folder + "/refused-" + std::to_string(++submits_);
+    auto p = start(arguments, output);
+    EXPECT_EQ(p.wait(30s), 2) << ::testing::PrintToString(arguments);
+    EXPECT_THAT(support::tail_of(output),
+                AllOf(HasSubstr("client."), Not(HasSubstr("Traceback")), Not(HasSubstr("    at "))));
+  }
 }
 
 TEST_F(clients_e2e_test, a_role_needs_no_more_rights_than_the_documentation_grants) {

@@ -52,6 +52,16 @@ class api(unittest.TestCase):
         self.assertEqual([u["type"] for u in receipt["updates"]], ["request_sent"])
         self.assertEqual(receipt["updates"][0]["command_seq"], receipt["command_seq"])
 
+    def test_a_wait_needs_a_unit_and_a_refusal_names_the_longest(self):
+        c = self.world.client("unit")
+        for wait in ("5", "1h", "s", "", "-1s"):
+            answer = c.post(f"/v1/sessions/user-unit/commands?wait={wait}", {"type": "select_chat", "data": {"chat_id": "chat-1"}})
+            self.assertEqual((answer.status, answer.json["type"]), (400, "/problems/bad-request"), wait)
+            self.assertIn("the longest is 30s", answer.json["detail"])
+        for wait in ("0", "1ms", "1s"):
+            answer = c.post(f"/v1/sessions/user-unit/commands?wait={wait}", {"type": "select_chat", "data": {"chat_id": "chat-1"}})
+            self.assertIn(answer.status, (200, 202), wait)
+
     def test_the_same_key_is_stored_once(self):
         c = self.world.client("key")
         first = c.submit("user-key", "select_chat", {"chat_id": "chat-x"}, key="k1")

@@ -1,13 +1,56 @@
-"""PostgreSQL that neither answers nor goes away: who waits for it can still be told so, and stopped."""
+"""PostgreSQL or NATS that neither answers nor goes away: who waits for it can still be told so, and stopped."""
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 import unittest
 
-from world import Client, World, token_of
+from world import DEADLINE_S, Client, World, server_values, token_of
+
+
+class Relay:
+    """A port that leads to NATS, until it falls silent: its connections stay, and nothing goes through any more."""
+
+    def __init__(self):
+        self.target = server_values()["NATS_URL"].split("://", 1)[1].rsplit(":", 1)
+        self.is_open = threading.Event()
+        self.is_open.set()
+        self.has_notified = threading.Event()  # something that was subscribed to came through
+        self.sockets = [socket.create_server(("127.0.0.1", 0))]
+        self.url = f"nats://127.0.0.1:{self.sockets[0].getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        try:
+            while True:
+                client, _ = self.sockets[0].accept()
+                server = socket.create_connection((self.target[0], int(self.target[1])))
+                self.sockets += [client, server]
+                threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(server, client), daemon=True).start()
+        except OSError:
+            pass  # closed
+
+    def _pass_on(self, source, to):
+        try:
+            while data := source.recv(65536):
+                self.is_open.wait()
+                to.sendall(data)
+                if data.startswith((b"MSG ", b"HMSG ")):
+                    self.has_notified.set()
+        except OSError:
+            pass
+
+    def fall_silent(self):
+        self.is_open.clear()
+
+    def close(self):
+        self.is_open.set()
+        for one in self.sockets:
+            one.close()
 
 
 class silence(unittest.TestCase):
@@ -100,6 +143,17 @@ class silence(unittest.TestCase):
         Client(address, token_of("ben")).submit("user-ben", "join_chat", {"chat_id": "chat-none"})
         self.assertEqual(stream.updates(1)[0]["seq"], 1)
         stream.close()
+
+    def test_a_receipt_comes_while_nats_is_silent(self):
+        relay = Relay()
+        self.addCleanup(relay.close)
+        gateway, address = self.world.start_gateway(["--poll-interval", "1h"], environment={"ROWCALL_NATS_URL": relay.url})
+        client = Client(address, token_of("eve"))
+        client.submit("user-eve", "select_chat", {"chat_id": "chat-1"})
+        self.assertTrue(relay.has_notified.wait(DEADLINE_S))
+        relay.fall_silent()
+        answer = client.post("/v1/sessions/user-eve/commands?wait=20s", {"type": "select_chat", "data": {"chat_id": "chat-2"}})
+        self.assertEqual((answer.status, len(answer.json["receipts"][0].get("updates", []))), (200, 1))
 
     def test_an_interrupt_ends_a_command_that_waits(self):
         status = self.world.start("status", "--watch", "--interval", "100ms")

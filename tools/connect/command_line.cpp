@@ -2,9 +2,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <map>
+#include <optional>
 
 #include "tools/connect/duration.hpp"
 
@@ -42,7 +44,105 @@ void name_environment(CLI::App& app, const std::string& prefix, const std::strin
     name_environment(*sub, prefix, path.empty() ? sub->get_name() : path + "." + sub->get_name(), names);
 }
 
+/// Whether a message is about this option: its flag stands there as a word.
+bool names(const std::string& message, const std::string& flag) {
+  for (auto at = message.find(flag); at != std::string::npos; at = message.find(flag, at + 1)) {
+    const auto end = at + flag.size();
+    if (end == message.size() || (std::isalnum(static_cast<unsigned char>(message[end])) == 0 && message[end] != '-'))
+      return true;
+  }
+  return false;
+}
+
+/// Whether a value stands in a message: several options may have the name that it tells.
+bool shows(const std::string& message, const std::string& value) {
+  return (" " + message + " ").find(" " + value + " ") != std::string::npos;
+}
+
+bool is_given(const CLI::Option& option, const std::vector<std::string>& arguments) {
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+    const auto is = [&](const std::string& flag, bool takes_rest) {
+      return argument == flag || argument.starts_with(flag + "=") || (takes_rest && argument.starts_with(flag));
+    };
+    for (const auto& name : option.get_lnames())
+      if (is("--" + name, false)) return true;
+    for (const auto& name : option.get_snames())
+      if (is("-" + name, true)) return true;
+    return false;
+  });
+}
+
+/// The file that was read, or was to be read.
+std::string file_of(const CLI::App& app) {
+  const auto* option = app.get_config_ptr();
+  return option == nullptr ? "the configuration file" : option->as<std::string>();
+}
+
+/// What a message is about, when its value stands in the environment or in the file. `path`: the subcommands.
+std::optional<command_line_fault> fault_of_value(const CLI::App& app, const std::string& file,
+                                                 const std::string& message, const std::vector<std::string>& arguments,
+                                                 const std::string& path) {
+  for (const auto* option : app.get_options()) {
+    if (option->get_lnames().empty() || option->empty() || is_given(*option, arguments)) continue;
+    const auto& name = option->get_lnames().front();
+    if (!names(message, "--" + name) || !shows(message, option->results().front())) continue;
+    const char* value = std::getenv(option->get_envname().c_str());
+    const bool is_variable = value != nullptr && *value != '\0';
+    auto key = path.empty() ? name : path + "." + name;
+    std::replace(key.begin(), key.end(), ' ', '.');
+    return command_line_fault{
+        message + " (from " + (is_variable ? "the variable " + option->get_envname() : key + " in " + file) + ")",
+        path};
+  }
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (auto found = fault_of_value(*sub, file, message, arguments, (path.empty() ? "" : path + " ") + sub->get_name()))
+      return found;
+  return std::nullopt;
+}
+
+/// The subcommands that a key begins with.
+std::string command_of(const CLI::App& app, std::string_view key) {
+  std::string path;
+  const auto* at = &app;
+  for (auto dot = key.find('.'); dot != std::string_view::npos; dot = key.find('.')) {
+    const auto name = key.substr(0, dot);
+    const auto subs = at->get_subcommands([&](const CLI::App* sub) { return sub->get_name() == name; });
+    if (subs.empty()) break;
+    at = subs.front();
+    path += (path.empty() ? "" : " ") + at->get_name();
+    key.remove_prefix(dot + 1);
+  }
+  return path;
+}
+
+/// CLI11's words for a key that it does not know, or does not take from a file.
+command_line_fault fault_of_file(const CLI::App& app, std::string message) {
+  const std::string unknown = "INI was not able to parse ",
+                    not_here = ": This option is not allowed in a configuration file";
+  std::string key;
+  if (message.starts_with(unknown)) {
+    key = message.substr(unknown.size());
+    const auto section = key.find(".++");
+    message = section == std::string::npos ? "unknown key " + key : "unknown section [" + key.substr(0, section) + "]";
+  } else if (message.ends_with(not_here)) {
+    key = message.substr(0, message.size() - not_here.size());
+    message = key + " can only be given on the command line";
+  }
+  return {file_of(app) + ": " + message, command_of(app, key)};
+}
+
 }  // namespace
+
+command_line_fault fault_of(const CLI::App& app, const CLI::ParseError& error,
+                            const std::vector<std::string>& arguments) {
+  const std::string message = error.what();
+  if (error.get_name() == "ConfigError") return fault_of_file(app, message);
+  if (auto found = fault_of_value(app, file_of(app), message, arguments, "")) return *std::move(found);
+  std::string command;
+  for (auto subs = app.get_subcommands(); !subs.empty(); subs = subs.front()->get_subcommands())
+    command += (command.empty() ? "" : " ") + subs.front()->get_name();
+  return {message, command};
+}
 
 std::string environment_name(const std::string& prefix, const std::string& subcommands, const std::string& flag) {
   std::string name = prefix + "_" + (subcommands.empty() ? "" : subcommands + "_") + flag;

@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "tools/connect/connect.hpp"
 
 namespace CLI {
 class App;
 class Option;
+class ParseError;
 }  // namespace CLI
 
 /// One table of options for a tool: the command line is declared once, and environment variables and configuration
@@ -36,6 +38,14 @@ CLI::Option* add_duration_option(CLI::App& app, const std::string& name, std::ch
 /// To be called when all options are declared: gives every option without one its environment variable, adds --config,
 /// and refuses unknown keys in a configuration file.
 void finish_options(CLI::App& app, const std::string& prefix = "ROWCALL");
+
+struct command_line_fault {
+  std::string message;  ///< with where the value came from, when that is not the command line
+  std::string command;  ///< whose --help tells more: the subcommands; empty: the program's
+};
+/// What is wrong, for people. `arguments`: as they were parsed.
+command_line_fault fault_of(const CLI::App& app, const CLI::ParseError& error,
+                            const std::vector<std::string>& arguments);
 
 /// The environment variable of an option by the rule above.
 std::string environment_name(const std::string& prefix, const std::string& subcommands, const std::string& flag);

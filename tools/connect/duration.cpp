@@ -25,7 +25,7 @@ engine::result<std::chrono::milliseconds> parse_duration(std::string_view text) 
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), amount, std::chars_format::fixed);
   if (code != std::errc{} || end == text.data()) return bad();
   auto unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  if (unit.empty()) unit = "s";
+  if (unit.empty() && amount == 0) return std::chrono::milliseconds{0};
   for (const auto& [name, factor] : units) {
     if (unit != name) continue;
     const double total = amount * static_cast<double>(factor);

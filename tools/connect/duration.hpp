@@ -8,7 +8,7 @@
 
 namespace rowcall::tools {
 
-/// Reads "250ms", "10s", "5m", "2h", "7d"; a bare number is seconds; fractions are fine ("0.5s").
+/// Reads "250ms", "10s", "5m", "2h", "7d"; fractions are fine ("0.5s"). Only 0 needs no unit.
 /// Errors: invalid_argument, also for negative values and for more than 100 years.
 engine::result<std::chrono::milliseconds> parse_duration(std::string_view text);
 

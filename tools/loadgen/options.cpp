@@ -1,6 +1,7 @@
 #include "tools/loadgen/options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <iostream>
 
 #include "tools/connect/command_line.hpp"
 
@@ -98,7 +99,14 @@ command_line read_command_line(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    c.code = app.exit(e) == 0 ? 0 : static_cast<int>(exit_code::usage);
+    if (e.get_exit_code() == 0) {
+      c.code = app.exit(e);
+      return c;
+    }
+    const auto fault = fault_of(app, e, {argv + 1, argv + argc});
+    std::cerr << "rowcall-loadgen: " << fault.message << "\nSee `rowcall-loadgen" << (fault.command.empty() ? "" : " ")
+              << fault.command << " --help`.\n";
+    c.code = static_cast<int>(exit_code::usage);
     return c;
   }
   o.has_run_name = run_name->count() > 0;

@@ -412,12 +412,22 @@ class chat_loop {
     if (is_cut_off_ || loader_.is_failing() || !bus_.is_connected() || model_.wants_retry()) {
       // A first connection takes a moment: not worth a word.
       if (!trouble_since_) trouble_since_ = now;
-      return now - *trouble_since_ >= milliseconds{300} ? "reconnecting …" : shown_status_;
+      if (now - *trouble_since_ < milliseconds{300}) return shown_status_;
+      return "reconnecting …" + how_to_leave("; ");
     }
     trouble_since_.reset();
-    if (now - engine_heard_at_ >= engine_patience)
-      return "waiting for an engine: what you sent is stored and will be delivered";
-    return is_leaving_ && terminal_.is_interactive() ? "sending what is left, Ctrl-C leaves at once" : "";
+    if (now - engine_heard_at_ < engine_patience) return how_to_leave("sending what is left; ");
+    if (model_.unsent() == 0)
+      return is_leaving_ ? "waiting for an engine: what you sent is stored" + how_to_leave("; ")
+                         : "waiting for an engine: what you sent is stored and will be delivered";
+    return "not sent yet: waiting for an engine" +
+           (model_.entering().empty() ? "" : " to enter #" + model_.entering()) + how_to_leave("; ");
+  }
+
+  /// For who has pressed Ctrl-D and wonders why it goes on; `before` stands in front.
+  std::string how_to_leave(const std::string& before) const {
+    if (!is_leaving_ || !terminal_.is_interactive()) return {};
+    return before + "Ctrl-C leaves at once";
   }
 
   std::string prompt() const {
@@ -433,7 +443,10 @@ class chat_loop {
     tell(model_.take().presences);
     const auto left = model_.pending();
     if (left.empty()) return failure_ ? fail_with(*failure_) : exit_code::ok;
-    for (const auto& text : left) std::fprintf(stderr, "rowcall: not confirmed: %s\n", sanitised(text).c_str());
+    const auto unsent = model_.unsent();
+    for (std::size_t i = 0; i < left.size(); ++i)
+      std::fprintf(stderr, "rowcall: %s: %s\n", i + unsent < left.size() ? "not confirmed" : "not sent",
+                   sanitised(left[i]).c_str());
     return failure_ ? fail_with(*failure_) : exit_code::timed_out;
   }
 

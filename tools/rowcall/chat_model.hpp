@@ -89,6 +89,10 @@ class chat_model {
   std::string room() const;
   /// Messages that were typed here and have not come back as updates, oldest first.
   std::vector<std::string> pending() const;
+  /// The last of pending(): lines that wait here, not sent, for the room on the way in.
+  std::size_t unsent() const { return deferred_.size(); }
+  /// Short name of the room on the way in; empty when there is none, or when it is not known yet.
+  std::string entering() const { return entering_ ? short_name(entering_->room) : std::string{}; }
   /// Something typed has not had its effect yet.
   bool is_busy() const { return !outbox_.empty() || !deferred_.empty() || is_entering(); }
   /// Lines that wait for something; the reader of a pipe stops at a bound.

@@ -104,6 +104,7 @@ void add_submit(CLI::App& app, submit_options& o) {
   sub->add_option_function<std::string>(
          "-k,--key", [&o](const std::string& key) { o.key = key; },
          "idempotency key: the same key in the same session is stored once, however often it is submitted")
+      ->configurable(false)  // one that stays would make every later command a duplicate
       ->type_name("KEY");
   sub->add_option_function<std::string>(
          "-w,--wait",
@@ -136,11 +137,13 @@ void add_follow(CLI::App& app, follow_options& o) {
   sub->add_option("session", o.session, "session id: <kind>-<name>")->required()->type_name("SESSION");
   sub->add_option("-a,--after", o.after, "start after this update seq; 0 is the beginning")
       ->transform(from(std::int64_t{0}))
+      ->configurable(false)  // of one session
       ->type_name("SEQ")
       ->capture_default_str();
   sub->add_option_function<std::uint64_t>(
          "-c,--count", [&o](std::uint64_t n) { o.count = n; }, "end after this many updates")
       ->transform(from(std::uint64_t{1}))
+      ->configurable(false)
       ->type_name("N");
   sub->add_flag("--once", o.once, "end at the end of the log instead of waiting for more");
 }
@@ -352,15 +355,15 @@ void add_token(CLI::App& app, token_options& o) {
   inspect->add_option("token", o.token, "the token; - reads it from stdin")->required()->type_name("TOKEN");
 }
 
-int tell(CLI::App& app, const CLI::ParseError& error) {
+int tell(CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& arguments) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
   const auto unknown = app.remaining();
+  const auto fault = fault_of(app, error, arguments);
   if (app.get_subcommands().empty() && !unknown.empty())
     std::fprintf(stderr, "rowcall: there is no command '%s'\n", sanitised(unknown.front()).c_str());
   else
-    std::fprintf(stderr, "rowcall: %s\n", error.what());
-  std::fprintf(stderr, "See `rowcall%s%s --help`.\n", app.get_subcommands().empty() ? "" : " ",
-               app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name().c_str());
+    std::fprintf(stderr, "rowcall: %s\n", fault.message.c_str());
+  std::fprintf(stderr, "See `rowcall%s%s --help`.\n", fault.command.empty() ? "" : " ", fault.command.c_str());
   return static_cast<int>(exit_code::usage);
 }
 
@@ -396,7 +399,7 @@ std::variant<invocation, int> read_command_line(int argc, const char* const* arg
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return tell(app, error);
+    return tell(app, error, {argv + 1, argv + argc});
   }
   const auto& name = app.get_subcommands().front()->get_name();
   const auto with = [&](auto& options) { return invocation{t.global, options}; };

@@ -7,8 +7,8 @@
 namespace rowcall::tools {
 
 engine::result<void> await_database(const global_options& global, stop_signal& stop) {
-  constexpr milliseconds wait_max{2'000};
-  for (milliseconds wait{100};; wait = std::min(wait * 2, wait_max)) {
+  constexpr milliseconds wait_max{500};  // as the engine waits for one that it had
+  for (milliseconds wait{50};; wait = std::min(wait * 2, wait_max)) {
     auto checked = check_database(global.connection);
     if (checked || checked.error().code != engine::errc::unavailable) return checked;
     spdlog::warn("{} Trying again.", checked.error().message);

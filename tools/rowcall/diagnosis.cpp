@@ -244,7 +244,10 @@ void judge_engines(const engine::status_report& r, const std::vector<std::string
         "Start an engine with their modules. A kind that is gone for good: DELETE FROM rowcall.kinds WHERE kind = '…', "
         "and it gets no new sessions; those that it has go on taking commands, which wait.";
     if (r.unserved_commands > 0)
-      out.error("kinds", text + "; " + format_count(r.unserved_commands) + " commands wait for one", advice);
+      out.error("kinds",
+                text + "; " + format_count(r.unserved_commands, "command") +
+                    (r.unserved_commands == 1 ? " waits" : " wait") + " for one",
+                advice);
     else
       out.warning("kinds", text, advice);
   }
@@ -252,7 +255,8 @@ void judge_engines(const engine::status_report& r, const std::vector<std::string
 
 void judge_work(const engine::status_report& r, report& out) {
   constexpr milliseconds pending_long{10'000};
-  const auto pending = format_count(r.pending_commands) + " commands are pending";
+  const auto pending =
+      format_count(r.pending_commands, "command") + (r.pending_commands == 1 ? " is pending" : " are pending");
   if (r.oldest_pending_age > pending_long && !r.nodes.empty())
     out.warning("pending", pending + ", the oldest for " + describe_duration(r.oldest_pending_age),
                 "See `rowcall status --watch`: are engines overloaded, or sessions held by a failing command?");
@@ -260,11 +264,12 @@ void judge_work(const engine::status_report& r, report& out) {
     out.ok("pending", pending);
   if (r.retrying > 0)
     out.warning(
-        "retries", format_count(r.retrying) + " sessions are held by a command that fails",
+        "retries",
+        format_count(r.retrying, "session") + (r.retrying == 1 ? " is" : " are") + " held by a command that fails",
         "`rowcall status` names them (all: SELECT * FROM rowcall.retries). Mend the cause; they are tried again by "
         "themselves.");
   if (r.dead > 0)
-    out.warning("dead_letters", format_count(r.dead) + " commands were given up",
+    out.warning("dead_letters", format_count(r.dead, "command") + (r.dead == 1 ? " was" : " were") + " given up",
                 "`rowcall dead list`, then `rowcall dead redrive` or `rowcall dead drop` each.");
   else
     out.ok("dead_letters", "no dead letters");

@@ -50,10 +50,11 @@ void print_text(const std::vector<finding>& findings) {
     if (!f.advice.empty()) std::printf("%-8s %-13s → %s\n", "", "", f.advice.c_str());
   }
   const auto count = [&](severity how) {
-    return std::count_if(findings.begin(), findings.end(), [how](const finding& f) { return f.how == how; });
+    return static_cast<std::int64_t>(
+        std::count_if(findings.begin(), findings.end(), [how](const finding& f) { return f.how == how; }));
   };
-  std::printf("%ld errors, %ld warnings\n", static_cast<long>(count(severity::error)),
-              static_cast<long>(count(severity::warning)));
+  std::printf("%s, %s\n", format_count(count(severity::error), "error").c_str(),
+              format_count(count(severity::warning), "warning").c_str());
 }
 
 }  // namespace

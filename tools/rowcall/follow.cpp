@@ -43,7 +43,8 @@ class printer {
       std::printf("%s\n", format_update(session, update, json_).c_str());
       if (left_) --*left_;
     }
-    // A closed pipe (`| head`) shows on the flush; SIGPIPE is ignored by the NATS library.
+    // A closed pipe (`| head`) or a full disk shows on the flush; run_main() tells the latter. SIGPIPE is ignored by
+    // the NATS library.
     if (std::fflush(stdout) != 0 || is_over()) end();
     return !is_over();
   }
@@ -54,8 +55,13 @@ class printer {
   void live(bool is_live) {
     if (is_live == is_live_) return;
     is_live_ = is_live;
-    std::fprintf(stderr, "rowcall: %s\n", is_live ? "back" : "reconnecting …");
+    if (is_live)
+      std::fprintf(stderr, "rowcall: back\n");
+    else
+      std::fprintf(stderr, "rowcall: reconnecting … (%s)\n", sanitised(why_away_).c_str());
   }
+  /// Told when it is away the next time.
+  void failed(const engine::error& error) { why_away_ = error.message; }
   /// Nothing more is printed, and ended_fd() is readable.
   void end() {
     broken_ = true;
@@ -72,6 +78,7 @@ class printer {
   int ended_;
   bool broken_ = false;
   bool is_live_ = true;
+  std::string why_away_;  ///< of the last read that failed
 };
 
 engine::error beyond_end(const engine::session_id& session, engine::update_seq after, engine::update_seq last) {
@@ -80,14 +87,19 @@ engine::error beyond_end(const engine::session_id& session, engine::update_seq a
                                        ". Was an older state of the database restored?"};
 }
 
+/// Maybe the name is mistyped.
+void tell_empty(const engine::session_id& session) {
+  std::fprintf(stderr, "rowcall: %s has no updates yet\n", session.str().c_str());
+}
+
 /// A position that was seen is there, as long as the database is the same. Errors: not_found, the store's.
 engine::result<void> check_position(engine::update_store& store, const engine::session_id& session,
                                     engine::update_seq after) {
-  if (after.value == 0) return {};
   auto last = store.last(session);
   if (!last)
     return engine::is_transient(last.error().code) ? engine::result<void>{} : tl::make_unexpected(last.error());
   if (last->update < after) return tl::make_unexpected(beyond_end(session, after, last->update));
+  if (last->update.value == 0) tell_empty(session);
   return {};
 }
 
@@ -104,6 +116,7 @@ exit_code print_once(const global_options& global, const follow_options& options
       const auto last = store->last(session);
       return fail_with(last ? beyond_end(session, after, last->update) : last.error());
     }
+    if (options.after == 0 && after.value == 0 && page->updates.empty() && !page->gone) tell_empty(session);
     if (page->gone) {
       auto snapshot = store->snapshot(session);
       if (!snapshot) return fail_with(snapshot.error());
@@ -137,6 +150,7 @@ exit_code run(const global_options& global, const follow_options& options) {
   handler.on_gone = [&](const auto& id, const auto& snapshot) { out.gone(id, snapshot); };
   handler.on_live = [&](bool live) { out.live(live); };
   handler.on_error = [&](const engine::error& error) {
+    out.failed(error);
     if (engine::is_transient(error.code)) return;
     if (!failure) failure = error;
     out.end();

@@ -123,4 +123,8 @@ std::string format_count(std::int64_t n) {
   return n < 0 ? "-" + text : text;
 }
 
+std::string format_count(std::int64_t n, std::string_view word) {
+  return format_count(n) + " " + std::string{word} + (n == 1 ? "" : "s");
+}
+
 }  // namespace rowcall::tools

@@ -28,5 +28,7 @@ std::string format_update(const engine::session_id& session, const engine::updat
 
 /// 1234567 as "1,234,567".
 std::string format_count(std::int64_t n);
+/// With its word, which takes an s in the plural: "1 session", "1,234 sessions".
+std::string format_count(std::int64_t n, std::string_view word);
 
 }  // namespace rowcall::tools

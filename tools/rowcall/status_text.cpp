@@ -51,13 +51,14 @@ std::string status_text(const engine::status_report& s) {
   std::string out = "sessions          " + format_count(s.sessions) + "\n";
   out += std::string{"pending commands  "} + (s.pending_is_exact ? "" : "at least ") + format_count(s.pending_commands);
   if (s.pending_commands > 0)
-    out += " in " + format_count(s.pending_sessions) + " sessions, the oldest for " +
+    out += " in " + format_count(s.pending_sessions, "session") + ", the oldest for " +
            describe_duration(s.oldest_pending_age);
   out += "\n";
   if (s.unserved_commands > 0)
     out += "                  " + format_count(s.unserved_commands) +
-           " of them wait for a kind that no running engine serves" + (s.unserved_kinds.empty() ? "" : ": ") +
-           listed(s.unserved_kinds) + "\n";
+            (s.unserved_commands == 1 ? " of them waits" : " of them wait") +
+            " for a kind that no running engine serves" + (s.unserved_kinds.empty() ? "" : ": ") +
+            listed(s.unserved_kinds) + "\n";
   out += "retrying          " + format_count(s.retrying) + "\n";
   for (const auto& r : s.retrying_sessions)
     out += "                  " + r.session.str() + " command " + std::to_string(r.retry.command.value) + ": " +

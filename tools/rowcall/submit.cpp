@@ -1,10 +1,15 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "client/receipts.hpp"
 #include "client/submitter.hpp"
+#include "engine/console.hpp"
 #include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/format.hpp"
@@ -18,6 +23,9 @@ engine::result<std::string> read_data(const std::string& argument, std::size_t b
   if (argument != "-" && !argument.starts_with('@')) return argument;
   std::ifstream file;
   if (argument != "-") {
+    std::error_code unknown;
+    if (std::filesystem::is_directory(argument.substr(1), unknown))
+      return engine::fail(engine::errc::invalid_argument, argument.substr(1) + " is a directory");
     file.open(argument.substr(1), std::ios::binary);
     if (!file) return engine::fail(engine::errc::invalid_argument, "cannot read the file " + argument.substr(1));
   }
@@ -72,6 +80,45 @@ exit_code refuse(const engine::session_id& session, const engine::submit_receipt
   return code;
 }
 
+/// What a signal tells while the receipt is waited for. Written before the handler is there.
+char interrupted_text[200];
+std::size_t interrupted_size = 0;
+
+extern "C" void on_interrupt(int number) {
+  if (write(STDERR_FILENO, interrupted_text, interrupted_size) < 0) {
+  }  // there is nobody to tell
+  std::signal(number, SIG_DFL);
+  std::raise(number);
+}
+
+/// Ctrl-C during the wait ends the process as ever, and says what has become of the command.
+void tell_when_interrupted(const engine::session_id& session, engine::command_seq seq) {
+  const auto size = std::snprintf(interrupted_text, sizeof interrupted_text,
+                                  "rowcall: interrupted; %s command %lld is stored and stays valid\n",
+                                  session.str().c_str(), static_cast<long long>(seq.value));
+  interrupted_size = std::min(static_cast<std::size_t>(std::max(size, 0)), sizeof interrupted_text - 1);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    if (std::signal(number, on_interrupt) == SIG_IGN) std::signal(number, SIG_IGN);  // `nohup`
+}
+
+/// Why there is no receipt yet, as far as it can be told: a submitter may not be allowed to read it.
+std::string why_no_receipt(const global_options& global, const engine::session_id& session, engine::command_seq seq) {
+  auto config = store_config_of(global.connection, "submit");
+  config.statement_timeout = milliseconds{2'000};
+  const auto head = storage::postgres::make_console_store(config)->head_of(session);
+  if (head && head->retry) {
+    const auto& retry = *head->retry;
+    std::string text =
+        retry.command == seq ? "it" : "it waits for command " + std::to_string(retry.command.value) + ", which";
+    text += " has failed " + std::to_string(retry.attempts) + (retry.attempts == 1 ? " time" : " times");
+    if (retry.wait > milliseconds{0}) text += " and is tried again in " + describe_duration(retry.wait);
+    return text + ": " + sanitised(retry.last_error);
+  }
+  const auto status = storage::postgres::make_admin_store(config)->status();
+  if (status && status->nodes.empty()) return "no engine is running: start one with `rowcall serve`";
+  return "see `rowcall status`";
+}
+
 exit_code print_receipt(const engine::session_id& session, const engine::receipt& receipt, bool json) {
   auto code = exit_code::ok;
   for (const auto& update : receipt.updates) {
@@ -116,6 +163,7 @@ exit_code run(const global_options& global, const submit_options& options) {
     std::fprintf(stderr,
                  "rowcall: NATS at %s does not answer; the command is stored, and the engine's sweep will find it.\n",
                  without_password(global.connection.nats_url).c_str());
+  if (options.wait) tell_when_interrupted(session, outcome->seq);
   print_stored(session, *outcome, global.json);
   if (!options.wait) return exit_code::ok;
 
@@ -125,7 +173,7 @@ exit_code run(const global_options& global, const submit_options& options) {
     auto error = receipt.error();
     if (error.code == engine::errc::timed_out)
       error.message = "no receipt after " + describe_duration(*options.wait) +
-                      ". The command is stored and stays valid; is an engine running? See `rowcall status`.";
+                      ". The command is stored and stays valid; " + why_no_receipt(global, session, outcome->seq);
     return fail_with(error);
   }
   return print_receipt(session, *receipt, global.json);

@@ -1,5 +1,6 @@
 #include "tools/rowcall/top_screen.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "engine/json.hpp"
@@ -14,6 +15,9 @@ std::string padded(std::string text, std::size_t columns) {
   const auto width = display_width(text);
   return width < columns ? text + std::string(columns - width, ' ') : text;
 }
+
+/// Padded, and never without a space before what comes next.
+std::string column(std::string text, std::size_t columns) { return padded(std::move(text), columns - 1) + " "; }
 
 std::string right(const std::string& text, std::size_t columns) {
   return (text.size() < columns ? std::string(columns - text.size(), ' ') : "") + text;
@@ -37,26 +41,32 @@ std::vector<std::string> lines_of(const top_view& v) {
   auto pending =
       std::string{"pending     "} + (s.pending_is_exact ? "" : "at least ") + format_count(s.pending_commands);
   if (s.pending_commands > 0)
-    pending += " in " + format_count(s.pending_sessions) + " sessions, the oldest for " +
+    pending += " in " + format_count(s.pending_sessions, "session") + ", the oldest for " +
                describe_duration(s.oldest_pending_age);
   if (v.pending_change_per_s >= 0.05 || v.pending_change_per_s <= -0.05)
     pending += std::string{"  ("} + (v.pending_change_per_s > 0 ? "+" : "") + rate(v.pending_change_per_s) + "/s)";
   lines.push_back(pending);
   if (s.unserved_commands > 0)
     lines.push_back("            " + format_count(s.unserved_commands) +
-                    " wait for a kind that no running engine serves");
+                    (s.unserved_commands == 1 ? " waits" : " wait") + " for a kind that no running engine serves");
   lines.push_back("retrying    " + padded(format_count(s.retrying), 12) + "dead letters  " +
                   padded(format_count(s.dead), 10) + "sessions  " + format_count(s.sessions));
   lines.push_back("");
   if (s.nodes.empty()) {
     lines.push_back("no engine is running: start one with `rowcall serve`");
   } else {
-    lines.push_back(padded("engine", 40) + padded("up", 10) + padded("heard", 10) + padded("version", 10) + "kinds");
+    constexpr std::size_t name_columns_max = 40, duration_columns = 12, version_columns = 9;
+    std::size_t name_columns = 12;
+    for (const auto& n : s.nodes) name_columns = std::max(name_columns, display_width(sanitised(n.node)) + 2);
+    name_columns = std::min(name_columns, name_columns_max);
+    lines.push_back(column("engine", name_columns) + column("up", duration_columns) +
+                    column("heard", duration_columns) + column("version", version_columns) + "kinds");
     for (const auto& n : s.nodes) {
       std::string kinds;
       for (const auto& kind : n.kinds) kinds += (kinds.empty() ? "" : " ") + kind;
-      lines.push_back(padded(sanitised(n.node), 39) + " " + padded(describe_duration(n.uptime), 10) +
-                      padded(describe_duration(n.heartbeat_age), 10) + padded(sanitised(n.version), 10) + kinds);
+      lines.push_back(column(sanitised(n.node), name_columns) + column(describe_duration(n.uptime), duration_columns) +
+                      column(describe_duration(n.heartbeat_age), duration_columns) +
+                      column(sanitised(n.version), version_columns) + kinds);
     }
   }
   if (!v.busiest.empty()) {
@@ -70,16 +80,17 @@ std::vector<std::string> lines_of(const top_view& v) {
   return lines;
 }
 
-/// The longest beginning that takes at most this many columns.
+/// The longest beginning that takes at most this many columns; what is left out shows as an ellipsis.
 std::string cut(const std::string& text, std::size_t columns) {
   if (display_width(text) <= columns) return text;
+  if (columns == 0) return {};
   std::size_t end = 0;
   for (std::size_t next = 1; next <= text.size(); ++next) {
     if (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xC0) == 0x80) continue;  // within a character
-    if (display_width(std::string_view{text}.substr(0, next)) > columns) break;
+    if (display_width(std::string_view{text}.substr(0, next)) > columns - 1) break;
     end = next;
   }
-  return text.substr(0, end);
+  return text.substr(0, end) + "…";
 }
 
 }  // namespace

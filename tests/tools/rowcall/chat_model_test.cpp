@@ -75,6 +75,23 @@ TEST_F(chat_model_test, joins_the_lobby_when_the_user_is_new_and_creates_it_when
   EXPECT_THAT(take().load, ElementsAre(lobby));
 }
 
+TEST_F(chat_model_test, tells_what_waits_for_the_room_from_what_was_sent) {
+  EXPECT_EQ(model_.entering(), "");
+  model_.loaded(ann, {});
+  model_.typed("early");
+  EXPECT_EQ(model_.entering(), "lobby");
+  EXPECT_THAT(model_.pending(), ElementsAre("early"));
+  EXPECT_EQ(model_.unsent(), 1u);
+}
+
+TEST_F(chat_model_test, is_in_no_doubt_about_what_was_sent_in_its_room) {
+  enter_lobby();
+  model_.typed("sent");
+  EXPECT_EQ(model_.entering(), "");
+  EXPECT_THAT(model_.pending(), ElementsAre("sent"));
+  EXPECT_EQ(model_.unsent(), 0u);
+}
+
 TEST_F(chat_model_test, shows_members_and_history_on_entering) {
   enter_lobby();
   const auto shown = take();

@@ -162,6 +162,19 @@ TEST(chat, goes_on_after_a_restart_of_the_database) {
   EXPECT_EQ(engine.wait(), 0) << engine.output();
 }
 
+TEST(chat, does_not_call_stored_what_waits_for_its_room) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  ASSERT_EQ(world.stop_engine(), 0);
+  auto ann = chat(world, "ann");
+  ann.write("hello?\n");
+  ASSERT_TRUE(ann.wait_for("not sent yet: waiting for an engine to enter #lobby")) << ann.output();
+  ann.signal(15);
+  EXPECT_EQ(ann.wait(), 4);
+  EXPECT_THAT(ann.output(), HasSubstr("not sent: hello?"));
+  EXPECT_THAT(ann.output(), Not(HasSubstr("is stored")));
+}
+
 TEST(chat, tells_what_could_not_be_confirmed) {
   rowcall_world world;
   ASSERT_TRUE(world.start_engine());

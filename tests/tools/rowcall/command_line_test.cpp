@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -122,6 +124,28 @@ TEST(command_line, takes_numbers_to_the_end_of_their_range) {
   }
 }
 
+TEST(command_line, fails_when_its_output_could_not_be_written) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  for (const auto& arguments :
+       {std::vector<std::string>{"token", "issue", "--development", "--user", "ann"}, {"--version"}}) {
+    const auto run = run_rowcall_into(full, arguments);
+    EXPECT_EQ(run.exit_code, 1) << ::testing::PrintToString(arguments);
+    EXPECT_THAT(run.err, HasSubstr("the output could not be written: No space left on device"));
+  }
+  close(full);
+}
+
+TEST(command_line, is_quiet_about_a_reader_who_has_gone) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  close(ends[0]);
+  const auto run = run_rowcall_into(ends[1], {"token", "issue", "--development", "--user", "ann"});
+  close(ends[1]);
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.err, "");
+}
+
 TEST(command_line, names_a_command_that_does_not_exist) {
   EXPECT_THAT(run_rowcall({"nonsense"}).err, HasSubstr("there is no command 'nonsense'"));
 }
@@ -164,6 +188,57 @@ TEST(command_line, refuses_a_file_that_is_missing_or_has_an_unknown_key) {
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.err, HasSubstr("databse"));
   EXPECT_EQ(run_rowcall({"--config", write_file("[serve]\nworkerz = 2\n"), "status"}).exit_code, 2);
+}
+
+TEST(command_line, says_what_is_wrong_in_which_file) {
+  const auto file = write_file("[serve]\nworker = 2\n");
+  const auto run = run_rowcall({"--config", file, "status"});
+  EXPECT_EQ(run.err, "rowcall: " + file + ": unknown key serve.worker\nSee `rowcall serve --help`.\n");
+  const auto section = write_file("[engine]\nworkers = 2\n");
+  EXPECT_EQ(run_rowcall({"status"}, {"ROWCALL_CONFIG=" + section}).err,
+            "rowcall: " + section + ": unknown section [engine]\nSee `rowcall --help`.\n");
+  const auto value = write_file("[serve]\nworkers = many\n");
+  EXPECT_THAT(run_rowcall({"--config", value, "status"}).err,
+              AllOf(HasSubstr("(from serve.workers in " + value + ")"), HasSubstr("See `rowcall serve --help`.")));
+}
+
+TEST(command_line, says_which_variable_is_wrong) {
+  const auto run = run_rowcall({"status"}, {"ROWCALL_SERVE_WORKERS=abc", "ROWCALL_TOP_INTERVAL=1s"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("abc"), HasSubstr("(from the variable ROWCALL_SERVE_WORKERS)"),
+                             HasSubstr("See `rowcall serve --help`.")));
+  const auto same_name = run_rowcall({"status"}, {"ROWCALL_STATUS_INTERVAL=1s", "ROWCALL_TOP_INTERVAL=often"});
+  EXPECT_THAT(same_name.err, HasSubstr("(from the variable ROWCALL_TOP_INTERVAL)"));
+  const auto given = run_rowcall({"serve", "--workers", "abc"}, {"ROWCALL_SERVE_WORKERS=2"});
+  EXPECT_THAT(given.err, AllOf(HasSubstr("abc"), Not(HasSubstr("variable"))));
+}
+
+TEST(command_line, points_to_the_help_of_the_subcommand_that_was_meant) {
+  EXPECT_THAT(run_rowcall({"dead", "show", "echo-1", "x"}).err, HasSubstr("See `rowcall dead show --help`."));
+  EXPECT_THAT(run_rowcall({"migrate", "down", "--to", "x"}).err, HasSubstr("See `rowcall migrate down --help`."));
+  EXPECT_THAT(run_rowcall({"token", "issue", "--lifetime", "x"}).err, HasSubstr("See `rowcall token issue --help`."));
+}
+
+/// An idempotency key that stays would make every later command a duplicate of the first.
+TEST(command_line, takes_what_belongs_to_one_call_from_the_command_line_only) {
+  const auto file = write_file("[submit]\nkey = \"k\"\n");
+  const auto run = run_rowcall({"--config", file, "status"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr(file + ": submit.key can only be given on the command line"));
+  EXPECT_THAT(run_rowcall({"submit", "--help"}).out, Not(HasSubstr("ROWCALL_SUBMIT_KEY")));
+  EXPECT_THAT(run_rowcall({"follow", "--help"}).out, Not(HasSubstr("ROWCALL_FOLLOW_AFTER")));
+}
+
+TEST(command_line, does_not_take_a_directory_for_a_file_of_data) {
+  const auto run = run_rowcall({"submit", "--database", "postgresql://127.0.0.1:1/x", "echo-1", "say", "@/tmp"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("/tmp is a directory"));
+}
+
+TEST(command_line, does_not_take_a_bare_number_for_a_duration) {
+  const auto run = run_rowcall({"cleanup", "--older-than", "7", "--database", "postgresql://127.0.0.1:1/x"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("7 is not a duration: write a number and a unit"));
 }
 
 TEST(command_line, reads_the_example_configuration) {

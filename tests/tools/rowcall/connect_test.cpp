@@ -16,7 +16,12 @@ TEST(duration, is_read_with_its_unit) {
   EXPECT_EQ(parse_duration("5m"), milliseconds{300'000});
   EXPECT_EQ(parse_duration("2h"), milliseconds{7'200'000});
   EXPECT_EQ(parse_duration("7d"), milliseconds{604'800'000});
-  EXPECT_EQ(parse_duration("3"), milliseconds{3'000});
+  EXPECT_EQ(parse_duration("0"), milliseconds{0});
+}
+
+/// A retention of 7 is meant in days by one and read in seconds by another.
+TEST(duration, without_its_unit_is_refused) {
+  for (const char* text : {"7", "0.5", "10"}) EXPECT_FALSE(parse_duration(text)) << text;
 }
 
 TEST(duration, that_makes_no_sense_is_refused) {

@@ -57,5 +57,11 @@ TEST(a_count, has_its_thousands_apart) {
   EXPECT_EQ(format_count(-1'000), "-1,000");
 }
 
+TEST(a_count, has_its_word_in_the_right_number) {
+  EXPECT_EQ(format_count(0, "error"), "0 errors");
+  EXPECT_EQ(format_count(1, "error"), "1 error");
+  EXPECT_EQ(format_count(2'000, "error"), "2,000 errors");
+}
+
 }  // namespace
 }  // namespace rowcall::tools

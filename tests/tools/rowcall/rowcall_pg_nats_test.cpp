@@ -2,6 +2,7 @@
 
 #include "engine/json.hpp"
 #include "tests/support/database.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/tools/rowcall/running_engine.hpp"
 
 /// The built binary against a real PostgreSQL and a real NATS.
@@ -130,6 +131,33 @@ TEST(submit, that_waits_without_an_engine_times_out_and_the_command_stays_valid)
   EXPECT_EQ(world.run({"follow", "echo-1", "--count", "1", "--json"}).exit_code, 0);
 }
 
+TEST(submit, that_waits_for_its_receipt_says_why_there_is_none) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  // It fails again and again: the engine is there, and holds the session.
+  auto run = world.run({"submit", "echo-1", "fail", "{}", "--wait=300ms"});
+  EXPECT_EQ(run.exit_code, 4) << run.err;
+  ASSERT_TRUE(support::eventually(std::chrono::seconds{20}, [&] {
+    return member(world.run({"status", "--json"}).out, "retrying") == "1";
+  }));
+  run = world.run({"submit", "echo-1", "ping", "{}", "--wait=300ms"});
+  EXPECT_EQ(run.exit_code, 4) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("it waits for command 1, which has failed"), HasSubstr("told to fail")));
+  EXPECT_EQ(world.stop_engine(), 0);
+  EXPECT_THAT(world.run({"submit", "echo-2", "ping", "{}", "--wait=100ms"}).err, HasSubstr("no engine is running"));
+}
+
+TEST(submit, that_is_interrupted_while_it_waits_says_that_the_command_is_stored) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  EXPECT_EQ(world.stop_engine(), 0);
+  running_rowcall submit{{"submit", "echo-1", "ping", "{}", "--wait"}, world.environment()};
+  ASSERT_TRUE(submit.wait_for("echo-1 command 1")) << submit.output();
+  submit.signal(2);
+  EXPECT_EQ(submit.wait(), 130);
+  EXPECT_THAT(submit.output(), HasSubstr("interrupted; echo-1 command 1 is stored"));
+}
+
 /// Texts that mean something to SQL, COPY, JSON or NATS come back as JSON means them.
 TEST(submit, keeps_awkward_texts_as_they_are) {
   rowcall_world world;
@@ -234,6 +262,31 @@ TEST(follow, shows_what_comes_while_it_runs_and_ends_on_a_signal) {
   EXPECT_TRUE(follow.wait_for("42")) << follow.output();
   follow.signal(15);
   EXPECT_EQ(follow.wait(), 0);
+}
+
+TEST(follow, says_why_it_reconnects) {
+  rowcall_world world;
+  const auto& database = world.database();
+  running_rowcall follow{{"follow", "echo-1"}, world.environment()};
+  ASSERT_TRUE(follow.wait_for("no updates yet")) << follow.output();
+  support::query(database.admin_url(), "ALTER DATABASE " + database.name() + " ALLOW_CONNECTIONS false");
+  support::query(database.admin_url(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" +
+                                           database.name() + "' AND pid <> pg_backend_pid()");
+  EXPECT_TRUE(follow.wait_for("not currently accepting connections")) << follow.output();
+  EXPECT_THAT(follow.output(), HasSubstr("rowcall: reconnecting … ("));
+  support::query(database.admin_url(), "ALTER DATABASE " + database.name() + " ALLOW_CONNECTIONS true");
+  EXPECT_TRUE(follow.wait_for("rowcall: back")) << follow.output();
+}
+
+TEST(follow, of_a_session_without_updates_says_so) {
+  rowcall_world world;
+  running_rowcall follow{{"follow", "user-tpyo"}, world.environment()};
+  EXPECT_TRUE(follow.wait_for("user-tpyo has no updates yet")) << follow.output();
+  follow.signal(15);
+  EXPECT_EQ(follow.wait(), 0);
+  const auto once = world.run({"follow", "user-tpyo", "--once"});
+  EXPECT_EQ(once.exit_code, 0);
+  EXPECT_THAT(once.err, HasSubstr("user-tpyo has no updates yet"));
 }
 
 TEST(status, tells_the_engine_and_what_is_pending) {

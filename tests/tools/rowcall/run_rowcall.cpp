@@ -112,6 +112,29 @@ run_result run_rowcall(std::vector<std::string> arguments, std::vector<std::stri
   return result;
 }
 
+run_result run_rowcall_into(int out, std::vector<std::string> arguments, std::vector<std::string> environment) {
+  signal(SIGPIPE, SIG_IGN);
+  pipe_ends in, err;
+  const auto pid = start(arguments, environment, in.read, out, err.write);
+  close(in.read), close(in.write), close(err.write);
+  run_result result;
+  const auto deadline = steady::now() + std::chrono::seconds{60};
+  for (bool is_open = true; is_open && steady::now() < deadline;) {
+    pollfd p{err.read, POLLIN, 0};
+    if (poll(&p, 1, 100) <= 0) continue;
+    char bytes[65536];
+    const auto count = read(err.read, bytes, sizeof bytes);
+    is_open = count > 0;
+    if (is_open) result.err.append(bytes, static_cast<std::size_t>(count));
+  }
+  close(err.read);
+  if (steady::now() >= deadline) kill(pid, SIGKILL);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  result.exit_code = exit_code_of(status);
+  return result;
+}
+
 running_rowcall::running_rowcall(std::vector<std::string> arguments, std::vector<std::string> environment) {
   ::signal(SIGPIPE, SIG_IGN);
   pipe_ends in, out;

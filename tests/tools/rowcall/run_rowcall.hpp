@@ -20,6 +20,9 @@ struct run_result {
 run_result run_rowcall(std::vector<std::string> arguments, std::vector<std::string> environment = {},
                        const std::string& input = "");
 
+/// The same with stdout somewhere else: `out` is a descriptor, and stays open.
+run_result run_rowcall_into(int out, std::vector<std::string> arguments, std::vector<std::string> environment = {});
+
 /// A `rowcall` that runs along: stdin is a pipe, stdout and stderr are collected.
 class running_rowcall {
  public:

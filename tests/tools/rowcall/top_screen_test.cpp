@@ -9,6 +9,7 @@ namespace rowcall::tools {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -60,6 +61,23 @@ TEST(top, never_draws_past_the_screen) {
       EXPECT_EQ(sanitised(line), line) << "a character was cut in two";
     }
   }
+}
+
+TEST(top, keeps_its_columns_apart) {
+  auto v = view();
+  v.status.nodes.front().uptime = 59min + 59s;
+  v.status.nodes.front().heartbeat_age = 57ms;
+  EXPECT_THAT(top_text(v), HasSubstr("59 min 59 s 57 ms "));
+}
+
+TEST(top, shows_that_something_was_cut) {
+  auto v = view();
+  v.status.nodes.front().kinds = {"a", std::string(100, 'k')};
+  const auto lines = lines_of(top_screen(v, {24, 80}));
+  const auto engine =
+      std::find_if(lines.begin(), lines.end(), [](const auto& line) { return line.starts_with("host-1"); });
+  ASSERT_NE(engine, lines.end());
+  EXPECT_THAT(*engine, EndsWith("kkk…"));
 }
 
 TEST(top, says_that_the_figures_are_old_and_why) {
