@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdio>
 #include <mutex>
+#include <utility>
 
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/format.hpp"
@@ -55,14 +56,12 @@ class printer {
   void live(bool is_live) {
     if (is_live == is_live_) return;
     is_live_ = is_live;
-    if (is_live)
-      std::fprintf(stderr, "rowcall: back\n");
-    else
-      std::fprintf(stderr, "rowcall: reconnecting … (%s)\n", sanitised(why_away_).c_str());
+    is_live ? void(std::fprintf(stderr, "rowcall: back\n")) : tell_away();
   }
   /// One that does not end by itself ends the command.
   void failed(const engine::error& error) {
-    why_away_ = error.message;
+    // First that a connection was lost, then why there is no new one: each is told once.
+    if (std::exchange(why_away_, error.message) != error.message && !is_live_) tell_away();
     if (engine::is_transient(error.code)) return;
     if (!failure_) failure_ = error;
     end();
@@ -72,6 +71,7 @@ class printer {
   const std::optional<engine::error>& failure() const { return failure_; }
 
  private:
+  void tell_away() const { std::fprintf(stderr, "rowcall: reconnecting … (%s)\n", sanitised(why_away_).c_str()); }
   bool is_over() const { return broken_ || (left_ && *left_ == 0); }
   void end() {
     broken_ = true;
