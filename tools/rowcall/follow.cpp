@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdio>
 #include <mutex>
+#include <utility>
 
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/format.hpp"
@@ -55,13 +56,12 @@ class printer {
   void live(bool is_live) {
     if (is_live == is_live_) return;
     is_live_ = is_live;
-    if (is_live)
-      std::fprintf(stderr, "rowcall: back\n");
-    else
-      std::fprintf(stderr, "rowcall: reconnecting … (%s)\n", sanitised(why_away_).c_str());
+    is_live ? void(std::fprintf(stderr, "rowcall: back\n")) : tell_away();
   }
-  /// Told when it is away the next time.
-  void failed(const engine::error& error) { why_away_ = error.message; }
+  /// First that a connection was lost, then why there is no new one: each is told once.
+  void failed(const engine::error& error) {
+    if (std::exchange(why_away_, error.message) != error.message && !is_live_) tell_away();
+  }
   /// Nothing more is printed, and ended_fd() is readable.
   void end() {
     broken_ = true;
@@ -71,6 +71,7 @@ class printer {
   int ended_fd() const { return ended_; }
 
  private:
+  void tell_away() const { std::fprintf(stderr, "rowcall: reconnecting … (%s)\n", sanitised(why_away_).c_str()); }
   bool is_over() const { return broken_ || (left_ && *left_ == 0); }
 
   bool json_;

@@ -130,6 +130,14 @@ engine::result<pqxx::result> link::exec(const std::string& sql, on_loss loss) {
   return run([&](pqxx::nontransaction& session) { return session.exec(sql); }, loss);
 }
 
+engine::result<pqxx::result> link::exec_alone(const std::string& sql, on_loss loss) {
+  drop_if_ended();
+  auto rows = exec(sql, loss);
+  const bool is_lost = !rows && rows.error().code == engine::errc::connection_lost;
+  if (is_lost && loss == on_loss::nothing && !answer_.is_cut()) return exec(sql, loss);
+  return rows;
+}
+
 void link::drop_if_ended() noexcept {
   if (!session_ || PQtransactionStatus(native_) != PQTRANS_IDLE) return;
   // A server that is asked nothing says nothing but its last words (or that a setting was changed, which is rare).

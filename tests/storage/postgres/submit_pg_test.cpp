@@ -162,6 +162,26 @@ TEST_F(submit_test, a_backend_killed_within_a_submit_leaves_the_commit_in_doubt_
   EXPECT_EQ(must(store->submit(batch))[0].seq.value, 2);
 }
 
+TEST_F(submit_test, a_backend_killed_within_a_read_is_asked_again) {
+  auto store = make_update_store(config());
+  must(store->last(id("echo-a")));
+  sql_.query("BEGIN; LOCK TABLE rowcall.update_log");
+  auto waiting = std::async(std::launch::async, [&] { return store->last(id("echo-a")); });
+  const std::string others =
+      "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'";
+  std::string pid;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+      sql_.query("SELECT pg_stat_clear_snapshot()");
+      return sql_.value("SELECT count(*) " + others + " AND pid::text <> '" + pid + "'") == "1";
+    }));
+    pid = sql_.value("SELECT min(pid) " + others + " AND pid::text <> '" + pid + "'");
+    if (i == 0) sql_.query("SELECT pg_terminate_backend(" + pid + ")");
+  }
+  sql_.query("ROLLBACK");
+  EXPECT_EQ(must(waiting.get()).update.value, 0) << "by another connection";
+}
+
 TEST_F(submit_test, a_server_that_is_not_there_is_unavailable) {
   store_config c;
   c.url = "host=/nonexistent dbname=x";
