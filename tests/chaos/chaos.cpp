@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <map>
@@ -36,13 +35,6 @@ constexpr std::size_t disk_bytes = std::size_t{4} << 30;
 /// deaf engine's last receipt comes with its sweep, so its next one takes a whole interval.
 constexpr double wake_pace = 0.8;
 constexpr milliseconds several_bound{3'000};
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 double ms(steady::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
 
@@ -284,7 +276,7 @@ class conductor {
     report_.drain_seconds = std::chrono::duration<double>(steady::now() - begin).count();
     checker::history h;
     for (const auto& path : site_->journals())
-      for (auto& s : read_journal(read_file(path))) h.submits.push_back(std::move(s));
+      for (auto& s : read_journal(journal_text(path))) h.submits.push_back(std::move(s));
     count_kills();
     h.submits.insert(h.submits.end(), prober_->submits().begin(), prober_->submits().end());
     dog_->move_on("reading the database");
@@ -306,7 +298,7 @@ class conductor {
   void count_kills() {
     for (const auto& path : site_->journals_of_killed()) {
       ++report_.client_kills;
-      report_.client_kills_in_submit += is_in_the_middle(read_file(path)) ? 1 : 0;
+      report_.client_kills_in_submit += is_in_the_middle(journal_text(path)) ? 1 : 0;
     }
     constexpr std::size_t kills_that_tell = 3;
     if (report_.client_kills >= kills_that_tell && report_.client_kills_in_submit == 0)

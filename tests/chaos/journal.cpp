@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -47,6 +48,13 @@ void journal_writer::results(const std::vector<checker::submit>& batch) {
     }
   }
   write(lines);
+}
+
+std::string journal_text(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 bool is_in_the_middle(const std::string& text) {

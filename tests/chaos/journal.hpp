@@ -30,6 +30,9 @@ class journal_writer {
   std::uint64_t first_ = 0, next_ = 0;
 };
 
+/// What the file holds so far; empty when there is none yet.
+std::string journal_text(const std::string& path);
+
 /// Whether a journal ends between the announcement of a batch and its results.
 bool is_in_the_middle(const std::string& text);
 

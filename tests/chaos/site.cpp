@@ -10,8 +10,6 @@
 
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <stdexcept>
 
 #include "tests/chaos/journal.hpp"
@@ -39,13 +37,6 @@ support::private_postgres::options postgres_options(const small_disk* disk) {
 }
 
 std::string through(int port) { return "postgresql://rowcall@127.0.0.1:" + std::to_string(port) + "/postgres"; }
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 /// A disturbed server is no reason to fail: what could not be done now was not needed.
 template <class Action>
@@ -185,7 +176,7 @@ void site::kill_client(client& c, bool is_in_submit) {
   // It is looked at while it stands still: what its journal ends with is what it is at.
   const auto holds = [&] {
     c.process.signal(SIGSTOP);
-    if (!is_in_submit || is_in_the_middle(read_file(c.journal))) return true;
+    if (!is_in_submit || is_in_the_middle(journal_text(c.journal))) return true;
     c.process.signal(SIGCONT);
     return false;
   };
