@@ -243,7 +243,7 @@ TEST(telemetry_e2e_test, top_on_a_pipe_prints_once_what_is_busy) {
   ASSERT_TRUE(eventually(20s, [&] { return engine.value("rowcall_retries_total") >= 1; }));
   const auto run = run_rowcall(d, {"top", "--sessions", "2"});
   EXPECT_EQ(run.exit_code, 0);
-  EXPECT_THAT(run.output, HasSubstr("pending     3 in 1 sessions"));
+  EXPECT_THAT(run.output, HasSubstr("pending     3 in 1 session, "));
   EXPECT_THAT(run.output, HasSubstr("echo-hot"));
   EXPECT_THAT(run.output, HasSubstr("echo-stuck"));
   EXPECT_THAT(run.output, Not(HasSubstr("echo-cold"))) << "only as many as asked for";

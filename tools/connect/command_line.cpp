@@ -35,7 +35,7 @@ class environment_first : public CLI::ConfigBase {
 void name_environment(CLI::App& app, const std::string& prefix, const std::string& path,
                       std::map<std::string, std::string>& names) {
   for (auto* option : app.get_options()) {
-    if (option->get_lnames().empty() || !option->get_configurable()) continue;
+    if (option->get_lnames().empty() || option == app.get_help_ptr() || option == app.get_version_ptr()) continue;
     const auto& flag = option->get_lnames().front();
     if (option->get_envname().empty()) option->envname(environment_name(prefix, path, flag));
     names.emplace(path.empty() ? flag : path + "." + flag, option->get_envname());
@@ -126,7 +126,7 @@ command_line_fault fault_of_file(const CLI::App& app, std::string message) {
     message = section == std::string::npos ? "unknown key " + key : "unknown section [" + key.substr(0, section) + "]";
   } else if (message.ends_with(not_here)) {
     key = message.substr(0, message.size() - not_here.size());
-    message = key + " can only be given on the command line";
+    message = key + " can not be given in a file";
   }
   return {file_of(app) + ": " + message, command_of(app, key)};
 }

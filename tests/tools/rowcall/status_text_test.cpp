@@ -18,6 +18,14 @@ engine::status_report report() {
   s.retrying = 14;
   s.dead = 15;
   s.unserved_commands = 16;
+  s.unserved_kinds = {"gone", "old"};
+  engine::retrying_session held;
+  held.session = *engine::session_id::parse("echo-held");
+  held.retry.command = {31};
+  held.retry.attempts = 32;
+  held.retry.wait = 33s;
+  held.retry.last_error = "no\x1b[2J";
+  s.retrying_sessions = {held};
   s.oldest_pending_age = 4'200ms;
   s.turns_per_s = 18.5;
   s.commands_per_s = 1900.25;
@@ -40,7 +48,9 @@ engine::status_report report() {
 TEST(status_json, has_every_figure_under_its_name) {
   EXPECT_EQ(status_json(report()),
             R"({"sessions":11,"pending_commands":12345,"pending_sessions":13,"pending_is_exact":true,)"
-            R"("oldest_pending_age_ms":4200,"unserved_commands":16,"retrying":14,"dead":15,"turns_per_s":18.5,)"
+            R"("oldest_pending_age_ms":4200,"unserved_commands":16,"unserved_kinds":["gone","old"],"retrying":14,)"
+            R"("retrying_sessions":[{"session":"echo-held","command_seq":31,"attempts":32,"next_in_ms":33000,)"
+            R"("error":"no\u001b[2J"}],"dead":15,"turns_per_s":18.5,)"
             R"("commands_per_s":1900.25,"schema_version":20,"nodes":[)"
             R"({"node":"host-a","kinds":["chat","echo"],"uptime_s":310,"heartbeat_age_ms":21,"version":"0.1.0"},)"
             R"({"node":"host-b\u001b[2J","kinds":["user"],"uptime_s":24,"heartbeat_age_ms":23,"version":""}]})");
@@ -56,8 +66,10 @@ TEST(status_text, has_every_figure_in_its_line) {
   EXPECT_EQ(status_text(report()),
             "sessions          11\n"
             "pending commands  12,345 in 13 sessions, the oldest for 4.2 s\n"
-            "                  16 of them wait for a kind that no running engine serves\n"
+            "                  16 of them wait for a kind that no running engine serves: gone, old\n"
             "retrying          14\n"
+            "                  echo-held command 31: 32 attempts, again in 33.0 s, no\xEF\xBF\xBD[2J\n"
+            "                  and 13 more\n"
             "dead letters      15  (see `rowcall dead list`)\n"
             "rate              18.5 turns/s, 1900.2 commands/s\n"
             "schema            version 20\n"

@@ -186,7 +186,7 @@ class Run(unittest.TestCase):
 
     def test_refuses_what_it_does_not_know(self):
         done = self.clone().run("nonsense")
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 2)
         self.assertIn("unknown argument: nonsense", done.stderr)
 
 
