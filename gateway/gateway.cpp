@@ -52,7 +52,10 @@ struct gateway::impl {
     guard.reset();
     io.stop();
     if (thread.joinable()) thread.join();
-    if (shared) shared->feeds.reset();
+    if (shared) {
+      shared->feeds.reset();
+      shared->http.reset();  // with its timers, before the io_context
+    }
     server_.reset();
   }
 
