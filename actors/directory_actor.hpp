@@ -81,9 +81,9 @@ struct directory_state {
   std::vector<turn_worker_actor> workers;
   std::vector<std::size_t> free_workers;
   std::vector<engine::wake> wakes;
-  std::size_t released = 0;            ///< actors let go since memory was last given back
-  int trims_left = 0;                  ///< times to give memory back once more
-  engine::clock::time_point trim_again_at{};
+  std::size_t released = 0;            ///< actors let go since a crowd had last gone
+  int trims_left = 0;                  ///< times that memory is still to be given back, the next one at trim_at
+  engine::clock::time_point trim_at{};
   const engine::wake* hint = nullptr;  ///< while it is taken: a single wake, and the command that it brought
   engine::clock::time_point hints_off_until{};
   shard_preference_ptr preference;

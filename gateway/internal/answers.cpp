@@ -50,6 +50,11 @@ http_answer gone(const engine::session_id& session, const std::optional<engine::
                      "/snapshot\",\"snapshot_seq\":" + std::to_string(snapshot ? snapshot->seq.value : 0));
 }
 
+http_answer beyond_end(const engine::session_id& session, std::int64_t last_seq) {
+  return problem(400, "bad-request", "after lies beyond the end of " + session.str(),
+                 ",\"session\":\"" + session.str() + "\",\"last_seq\":" + std::to_string(last_seq));
+}
+
 http_answer problem_of(const engine::error& error) {
   using engine::errc;
   switch (error.code) {

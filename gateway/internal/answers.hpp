@@ -28,6 +28,9 @@ void log_failure(const engine::log_sink& log, std::string_view event, const engi
 /// The answer where retention has removed what was asked for: it names the snapshot to go on from, the session's last one.
 http_answer gone(const engine::session_id& session, const std::optional<engine::snapshot_row>& snapshot);
 
+/// The answer where a position lies beyond the end of a session's log: of another database, or of another session.
+http_answer beyond_end(const engine::session_id& session, std::int64_t last_seq);
+
 /// The answer for a store's or submitter's error.
 http_answer problem_of(const engine::error& error);
 

@@ -96,8 +96,7 @@ opening read_opening(reader_stores& stores, std::string known, const std::string
     start.after = place.after == at_end ? start.end : place.after;
     // Whoever waited beyond the end would not see what ends his membership.
     if (start.after > start.end) {
-      o.refusal = problem(400, "bad-request", "after lies beyond the end of " + start.session.str(),
-                          member(start.session) + ",\"last_seq\":" + std::to_string(start.end));
+      o.refusal = beyond_end(start.session, start.end);
       return o;
     }
     o.starts.push_back(std::move(start));

@@ -70,9 +70,7 @@ http_answer page_after(reader_stores& stores, const engine::session_id& session,
     const auto last = stores.updates->last(session);
     if (!last) return problem_of(last.error());
     // As a stream says it: whoever went on from there would see nothing, and take it for all there is.
-    if (after > last->update.value)
-      return problem(400, "bad-request", "after lies beyond the end of " + session.str(),
-                     ",\"session\":\"" + session.str() + "\",\"last_seq\":" + std::to_string(last->update.value));
+    if (after > last->update.value) return beyond_end(session, last->update.value);
   }
   const bool has_more = page->updates.size() > limit;
   if (has_more) page->updates.pop_back();

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "storage/postgres/internal/call.hpp"
 #include "storage/postgres/internal/letters.hpp"
 #include "storage/postgres/internal/link.hpp"
@@ -16,17 +14,6 @@ using internal::call;
 /// Rows that a status reads at most of each growing table.
 constexpr std::int64_t status_rows_max = 200'000;
 constexpr auto names_max = static_cast<std::int64_t>(status_names_max);
-
-/// What lies between single spaces.
-std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    const auto end = std::min(text.find(' '), text.size());
-    out.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
 
 class admin_store final : public engine::admin_store {
  public:
@@ -49,7 +36,7 @@ class admin_store final : public engine::admin_store {
     report.retrying = internal::number(row[3]);
     report.dead = internal::number(row[4]);
     report.unserved_commands = internal::number(row[5]);
-    report.unserved_kinds = words(internal::text(row[6]));
+    report.unserved_kinds = internal::kinds(internal::text(row[6]));
     report.oldest_pending_age = std::chrono::milliseconds{internal::number(row[7])};
     report.pending_is_exact = internal::text(row[8]) == "t";
     report.schema_version = static_cast<int>(internal::number(row[9]));

@@ -214,7 +214,7 @@ class node_store final : public engine::node_store {
   }
 
   result<void> refuse_rival(const std::string& node) {
-    auto rows = link_.exec(call("node_rival").text(node).str());
+    auto rows = link_.exec(call("node_rival").text(node).number(internal::node_dead_after_ms).str());
     if (!rows) return tl::make_unexpected(rows.error());
     if (rows->empty()) return {};
     const auto row = (*rows)[0];

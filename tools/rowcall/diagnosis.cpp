@@ -41,12 +41,7 @@ class report {
   std::vector<finding> findings_;
 };
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
-}
-
+using tools::joined;
 std::string joined(const std::vector<storage::postgres::schema_object>& objects) {
   std::vector<std::string> words;
   for (const auto& o : objects) words.push_back(o.kind + " " + o.name);

@@ -56,7 +56,10 @@ class printer {
   void live(bool is_live) {
     if (is_live == is_live_) return;
     is_live_ = is_live;
-    is_live ? void(std::fprintf(stderr, "rowcall: back\n")) : tell_away();
+    if (is_live)
+      std::fprintf(stderr, "rowcall: back\n");
+    else
+      tell_away();
   }
   /// First that a connection was lost, then why there is no new one: each is told once.
   void failed(const engine::error& error) {

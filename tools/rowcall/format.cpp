@@ -116,6 +116,15 @@ std::string format_update(const engine::session_id& session, const engine::updat
   return head + sanitised(update.type) + "  " + sanitised(update.data);
 }
 
+std::string joined(const std::vector<std::string>& words, std::string_view between) {
+  std::string out;
+  for (const auto& word : words) {
+    if (!out.empty()) out += between;
+    out += word;
+  }
+  return out;
+}
+
 std::string format_count(std::int64_t n) {
   auto text = std::to_string(n < 0 ? -n : n);
   for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/ports.hpp"
 
@@ -25,6 +26,9 @@ std::size_t display_width(std::string_view text);
 /// One update as a line, without the line feed. For people: seq, time, type, data. For scripts: a JSON object with
 /// session, seq, command_seq, type, data, at.
 std::string format_update(const engine::session_id& session, const engine::update_row& update, bool json);
+
+/// All of them, with something in between.
+std::string joined(const std::vector<std::string>& words, std::string_view between = ", ");
 
 /// 1234567 as "1,234,567".
 std::string format_count(std::int64_t n);

@@ -14,6 +14,7 @@
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/composition.hpp"
 #include "tools/rowcall/engine_telemetry.hpp"
+#include "tools/rowcall/format.hpp"
 #include "tools/rowcall/logging.hpp"
 #include "tools/rowcall/service_notice.hpp"
 #include "tools/rowcall/stop_bound.hpp"
@@ -173,9 +174,8 @@ exit_code run(const global_options& global, const serve_options& options, engine
   };
   actors::engine_node node{config, std::move(ports)};
 
-  std::string kinds;
-  for (const auto& kind : modules.kinds()) kinds += (kinds.empty() ? "" : " ") + kind;
-  spdlog::info("rowcall {} node {}: kinds {}; {} turn workers; database {}; NATS {}", version, config.node, kinds,
+  spdlog::info("rowcall {} node {}: kinds {}; {} turn workers; database {}; NATS {}", version, config.node,
+               joined(modules.kinds(), " "),
                config.turn_workers, without_password(global.connection.database_url),
                without_password(global.connection.nats_url));
   node.start();

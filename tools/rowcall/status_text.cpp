@@ -7,15 +7,6 @@
 #include "tools/rowcall/format.hpp"
 
 namespace rowcall::tools {
-namespace {
-
-std::string listed(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
-}
-
-}  // namespace
 
 std::string status_json(const engine::status_report& s) {
   engine::json::writer w;
@@ -56,13 +47,13 @@ std::string status_text(const engine::status_report& s) {
   out += "\n";
   if (s.unserved_commands > 0)
     out += "                  " + format_count(s.unserved_commands) +
-            (s.unserved_commands == 1 ? " of them waits" : " of them wait") +
-            " for a kind that no running engine serves" + (s.unserved_kinds.empty() ? "" : ": ") +
-            listed(s.unserved_kinds) + "\n";
+           (s.unserved_commands == 1 ? " of them waits" : " of them wait") +
+           " for a kind that no running engine serves" + (s.unserved_kinds.empty() ? "" : ": ") +
+           joined(s.unserved_kinds) + "\n";
   out += "retrying          " + format_count(s.retrying) + "\n";
   for (const auto& r : s.retrying_sessions)
     out += "                  " + r.session.str() + " command " + std::to_string(r.retry.command.value) + ": " +
-           std::to_string(r.retry.attempts) + " attempts, " +
+           format_count(r.retry.attempts, "attempt") + ", " +
            (r.retry.wait.count() == 0 ? "due now" : "again in " + describe_duration(r.retry.wait)) +
            (r.retry.last_error.empty() ? "" : ", ") + sanitised(r.retry.last_error) + "\n";
   if (const auto more = s.retrying - std::ssize(s.retrying_sessions); more > 0 && !s.retrying_sessions.empty())
@@ -76,10 +67,8 @@ std::string status_text(const engine::status_report& s) {
   if (s.nodes.empty()) return out + "\nengines           none is running: start one with `rowcall serve`";
   for (std::size_t i = 0; i < s.nodes.size(); ++i) {
     const auto& node = s.nodes[i];
-    std::string kinds;
-    for (const auto& kind : node.kinds) kinds += (kinds.empty() ? "" : " ") + kind;
     out += std::string{"\n"} + (i == 0 ? "engines           " : "                  ") + sanitised(node.node) + ": " +
-           kinds + "; up " + describe_duration(node.uptime) + ", heard " + describe_duration(node.heartbeat_age) +
+           joined(node.kinds, " ") + "; up " + describe_duration(node.uptime) + ", heard " + describe_duration(node.heartbeat_age) +
            " ago" + (node.version.empty() ? "" : ", version ") + sanitised(node.version);
   }
   return out;

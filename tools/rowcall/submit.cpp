@@ -110,7 +110,7 @@ std::string why_no_receipt(const global_options& global, const engine::session_i
     const auto& retry = *head->retry;
     std::string text =
         retry.command == seq ? "it" : "it waits for command " + std::to_string(retry.command.value) + ", which";
-    text += " has failed " + std::to_string(retry.attempts) + (retry.attempts == 1 ? " time" : " times");
+    text += " has failed " + format_count(retry.attempts, "time");
     if (retry.wait > milliseconds{0}) text += " and is tried again in " + describe_duration(retry.wait);
     return text + ": " + sanitised(retry.last_error);
   }

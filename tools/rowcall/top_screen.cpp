@@ -61,13 +61,10 @@ std::vector<std::string> lines_of(const top_view& v) {
     name_columns = std::min(name_columns, name_columns_max);
     lines.push_back(column("engine", name_columns) + column("up", duration_columns) +
                     column("heard", duration_columns) + column("version", version_columns) + "kinds");
-    for (const auto& n : s.nodes) {
-      std::string kinds;
-      for (const auto& kind : n.kinds) kinds += (kinds.empty() ? "" : " ") + kind;
+    for (const auto& n : s.nodes)
       lines.push_back(column(sanitised(n.node), name_columns) + column(describe_duration(n.uptime), duration_columns) +
                       column(describe_duration(n.heartbeat_age), duration_columns) +
-                      column(sanitised(n.version), version_columns) + kinds);
-    }
+                      column(sanitised(n.version), version_columns) + joined(n.kinds, " "));
   }
   if (!v.busiest.empty()) {
     lines.push_back("");

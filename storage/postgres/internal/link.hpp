@@ -75,8 +75,8 @@ class link {
   /// asked of it (a restart, an administrator) is closed, so that the next run() makes another and nothing is in doubt. Costs a
   /// look at the socket. Not between the parts of one operation: the new connection knows nothing of what the old one began.
   void drop_if_ended() noexcept;
-  /// exec() for a text that is an operation of its own. One that may be done twice (on_loss::nothing: it reads, or writes the same again) is sent once more
-  /// when its connection turns out to be lost, but not when the answer did not come in time.
+  /// exec() for a text that is an operation of its own. One that may be done twice (on_loss::nothing: it reads, or writes the same
+  /// again) is sent once more when its connection turns out to be lost, but not when the answer did not come in time.
   engine::result<pqxx::result> exec_alone(const std::string& sql, on_loss loss = on_loss::nothing);
 
   bool is_open() const { return session_ != nullptr; }

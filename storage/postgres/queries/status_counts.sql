@@ -18,7 +18,7 @@ SELECT CASE WHEN known.count > $1::bigint
        (SELECT count(*) FROM rowcall.dead_letters d WHERE d.resolution IS NULL) AS dead,
        (SELECT coalesce(sum(p.pending), 0)::bigint FROM pending p
         WHERE NOT EXISTS (SELECT FROM served s WHERE s.kind = p.kind)) AS unserved,
-       (SELECT coalesce(string_agg(k.kind, ' '), '') FROM (
+       (SELECT coalesce(array_agg(k.kind), '{}') FROM (
             SELECT DISTINCT p.kind FROM pending p WHERE NOT EXISTS (SELECT FROM served s WHERE s.kind = p.kind)
             ORDER BY p.kind LIMIT $2::bigint) k) AS unserved_kinds,
        (SELECT coalesce((date_part('epoch', clock_timestamp() - min(p.since)) * 1000)::bigint, 0) FROM pending p) AS oldest_ms,

@@ -6,7 +6,18 @@
 namespace rowcall::storage::postgres {
 namespace {
 
-class submit_test : public postgres_test {};
+class submit_test : public postgres_test {
+ protected:
+  /// The one backend, another than this, that waits for a lock; once there is one.
+  std::string pid_that_waits(const std::string& another_than = "0") {
+    const std::string waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> " + another_than;
+    EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
+      sql_.query("SELECT pg_stat_clear_snapshot()");  // a transaction goes on seeing what it saw first
+      return sql_.value("SELECT count(*) " + waiting) == "1";
+    }));
+    return sql_.value("SELECT min(pid) " + waiting);
+  }
+};
 
 TEST_F(submit_test, concurrent_submitters_of_one_session_get_gapless_seqs_in_commit_order) {
   constexpr int threads = 4, each = 100;
@@ -150,11 +161,7 @@ TEST_F(submit_test, a_backend_killed_within_a_submit_leaves_the_commit_in_doubt_
   must(store->submit(batch));
   sql_.query("BEGIN; LOCK TABLE rowcall.command_log");
   auto waiting = std::async(std::launch::async, [&] { return store->submit(batch); });
-  const std::string others =
-      "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'";
-  // Of a transaction, pg_stat_activity shows what it saw first.
-  EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] { return sql_.query("SELECT pg_stat_clear_snapshot()"), sql_.value("SELECT count(*) " + others) == "1"; }));
-  sql_.query("SELECT pg_terminate_backend(pid) " + others);
+  sql_.query("SELECT pg_terminate_backend(" + pid_that_waits() + ")");
   const auto lost = waiting.get();
   sql_.query("ROLLBACK");
   ASSERT_FALSE(lost);
@@ -167,19 +174,11 @@ TEST_F(submit_test, a_backend_killed_within_a_read_is_asked_again) {
   must(store->last(id("echo-a")));
   sql_.query("BEGIN; LOCK TABLE rowcall.update_log");
   auto waiting = std::async(std::launch::async, [&] { return store->last(id("echo-a")); });
-  const std::string others =
-      "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'";
-  std::string pid;
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_TRUE(support::eventually(std::chrono::seconds{10}, [&] {
-      sql_.query("SELECT pg_stat_clear_snapshot()");
-      return sql_.value("SELECT count(*) " + others + " AND pid::text <> '" + pid + "'") == "1";
-    }));
-    pid = sql_.value("SELECT min(pid) " + others + " AND pid::text <> '" + pid + "'");
-    if (i == 0) sql_.query("SELECT pg_terminate_backend(" + pid + ")");
-  }
+  const auto first = pid_that_waits();
+  sql_.query("SELECT pg_terminate_backend(" + first + ")");
+  EXPECT_NE(pid_that_waits(first), first) << "another connection asks";
   sql_.query("ROLLBACK");
-  EXPECT_EQ(must(waiting.get()).update.value, 0) << "by another connection";
+  EXPECT_EQ(must(waiting.get()).update.value, 0);
 }
 
 TEST_F(submit_test, a_server_that_is_not_there_is_unavailable) {
