@@ -1,5 +1,6 @@
 """What the gateway offers, by HTTP as a client sees it."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -102,6 +103,22 @@ class api(unittest.TestCase):
             self.assertEqual((answer.status, answer.json), (202, {"receipts": [
                 {"session": "unserved-1", "command_seq": command_seq, "outcome": "stored"}]}))
 
+    @contextlib.contextmanager
+    def submits_held(self, session):
+        """Submits to it wait for a lock meanwhile."""
+        holder = subprocess.Popen([self.world.psql, "-XqAt", self.world.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            print(f"BEGIN; SELECT rowcall.lock_submit_bucket('{session}'); SELECT 'held';", file=holder.stdin, flush=True)
+            while holder.stdout.readline().strip() != "held":
+                self.assertIsNone(holder.poll())
+            yield
+        finally:
+            holder.communicate("COMMIT;", timeout=20)
+
+    def await_held_submit(self):
+        self.eventually(lambda: self.world.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+                                               "(SELECT oid FROM pg_database WHERE datname = current_database())") == "1")
+
     def test_commands_of_many_requests_share_a_commit(self):
         _, address = self.world.start_gateway(["--submit-connections", "1"])
         observer, requests = Client(address), []
@@ -118,19 +135,12 @@ class api(unittest.TestCase):
                 "Content-Type": "application/json", "Authorization": "Bearer " + clients[user].token})
 
         # The first one's transaction waits for a lock, and meanwhile the others gather.
-        holder = subprocess.Popen([self.world.psql, "-XqAt", self.world.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            print("BEGIN; SELECT rowcall.lock_submit_bucket('user-group'); SELECT 'held';", file=holder.stdin, flush=True)
-            while holder.stdout.readline().strip() != "held":
-                self.assertIsNone(holder.poll())
+        with self.submits_held("user-group"):
             post("group")
-            self.eventually(lambda: self.world.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
-                                                   "(SELECT oid FROM pg_database WHERE datname = current_database())") == "1")
+            self.await_held_submit()
             for user in list(clients)[1:]:
                 post(user)
             self.eventually(lambda: requests_read() >= len(clients))
-        finally:
-            holder.communicate("COMMIT;", timeout=20)
         for c in clients.values():
             self.assertEqual(c.connection.getresponse().status, 202)
         self.assertEqual(self.world.sql("SELECT count(DISTINCT xid) || ' of ' || count(*) FROM rowcall.command_log "
@@ -621,6 +631,21 @@ class api(unittest.TestCase):
         self.assertEqual(answers[0].json["receipts"][0]["command_seq"], 1)
         self.assertEqual(stream.event()[0], "drain")
         self.assertIsNone(stream.event())
+
+    def test_a_wait_that_would_begin_during_a_stop_does_not(self):
+        gateway, address = self.world.start_gateway()
+        stream = Client(address, token_of("halt")).stream("/v1/sessions/user-halt/updates")
+        stream.until("ready")
+        self.world.sql("INSERT INTO rowcall.kinds (kind) VALUES ('later') ON CONFLICT DO NOTHING")
+        waiting = Client(address, token_of("halt", submit=["later-2"]))
+        with self.submits_held("later-2"):
+            waiting.connection.request("POST", "/v1/sessions/later-2/commands?wait=30s", body='{"type": "x"}', headers={
+                "Content-Type": "application/json", "Authorization": "Bearer " + waiting.token})
+            self.await_held_submit()
+            gateway.child.send_signal(signal.SIGTERM)
+            stream.until("drain")
+        self.assertEqual(waiting.connection.getresponse().status, 202)
+        self.assertEqual(gateway.stop(), 0)
 
 
 if __name__ == "__main__":
