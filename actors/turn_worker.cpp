@@ -43,13 +43,16 @@ void report(self_pointer self, turn_report_ptr r, bool rests) {
   st.config.counters->turn_busy_us += microseconds_of(st.config.clock->now() - r->turn->at.started);
   st.open.reset();
   r->turn->on_decided = nullptr;  // breaks the cycle turn -> worker -> turn
-  self->send(st.directory, std::move(r));
+  // The directory takes it here and now, unless it is busy elsewhere: a hop to a scheduler's thread less.
+  internal::inline_executor executor(self->system());
+  executor.send(st.directory, std::move(r));
   if (rests) {
     rest(self);
   } else {
     st.rest = std::chrono::milliseconds{0};
-    self->send(st.directory, worker_free{st.config.number});
+    executor.send(st.directory, worker_free{st.config.number});
   }
+  executor.run();
 }
 
 void forget_all(self_pointer self, turn& t) {

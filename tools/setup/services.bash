@@ -144,11 +144,13 @@ postgres_start() {
 }
 
 # nats_start PORT NAME LOG [OPTION…]: sets nats_pid; 1 when it does not come up (see LOG). NAME marks the process.
+# It shares the machine with everything else, so it gets a quarter of the cores: Go's scheduler would otherwise search for work on
+# cores that others wait for (docs/decisions/0003).
 nats_start() {
   local port=$1 name=$2 log=$3 program
   shift 3
   program=$(nats_server_program) || die "nats-server is not installed; run tools/setup/packages"
-  setsid "$program" -a 127.0.0.1 -p "$port" --name "$name" "$@" </dev/null >>"$log" 2>&1 &
+  GOMAXPROCS=${GOMAXPROCS-$((($(nproc) + 3) / 4))} setsid "$program" -a 127.0.0.1 -p "$port" --name "$name" "$@" </dev/null >>"$log" 2>&1 &
   nats_pid=$!
   local deadline=$((SECONDS + 20))
   until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
