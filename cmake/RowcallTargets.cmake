@@ -57,6 +57,16 @@ endfunction()
 # The shared servers of a test run, started by the CTest fixture `servers` (tests/support), are told to the tests by this file.
 set(ROWCALL_TEST_SERVERS_FILE "${PROJECT_BINARY_DIR}/test-servers.env")
 
+# Under the thread sanitizer tests take a multiple of their time. Those with servers start processes that they kill or whose exit
+# code they do not look at: reports go to files, and the fixture's end fails when there are any (tests/support/no_reports).
+if(ROWCALL_SANITIZE STREQUAL "thread")
+  set(ROWCALL_TEST_SLOWER 4)
+  set(ROWCALL_TSAN_REPORTS "${PROJECT_BINARY_DIR}/tsan-reports/report")
+  set(ROWCALL_REPORTS_IN_FILES "TSAN_OPTIONS=string_append::log_exe_name=1:log_path=${ROWCALL_TSAN_REPORTS}")
+else()
+  set(ROWCALL_TEST_SLOWER 1)
+endif()
+
 # rowcall_test_properties(result LABELS … TIMEOUT s [SERIAL]): the properties of a test, as a list for set_tests_properties.
 # A test with one of the labels pg, nats, e2e or chaos needs the shared servers.
 function(rowcall_test_properties result)
@@ -64,7 +74,8 @@ function(rowcall_test_properties result)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
-  set(properties TIMEOUT ${ARG_TIMEOUT})
+  math(EXPR timeout "${ARG_TIMEOUT} * ${ROWCALL_TEST_SLOWER}")
+  set(properties TIMEOUT ${timeout})
   foreach(label IN LISTS ARG_LABELS)
     if(NOT label MATCHES "^(unit|pg|nats|e2e|chaos)$")
       message(FATAL_ERROR "unknown test label ${label}: one of unit, pg, nats, e2e, chaos")
@@ -75,11 +86,22 @@ function(rowcall_test_properties result)
   endforeach()
   if(needs_servers)
     list(APPEND properties FIXTURES_REQUIRED servers ENVIRONMENT "ROWCALL_TEST_SERVERS=${ROWCALL_TEST_SERVERS_FILE}")
+    if(ROWCALL_REPORTS_IN_FILES)
+      list(APPEND properties ENVIRONMENT_MODIFICATION "${ROWCALL_REPORTS_IN_FILES}")
+    endif()
   endif()
   if(ARG_SERIAL)
     list(APPEND properties RUN_SERIAL TRUE)
   endif()
   set(${result} "${properties}" PARENT_SCOPE)
+endfunction()
+
+# rowcall_reports_in_files(test…): the same for tests that start servers of their own.
+function(rowcall_reports_in_files)
+  if(ROWCALL_REPORTS_IN_FILES)
+    set_property(TEST ${ARGN} APPEND PROPERTY ENVIRONMENT_MODIFICATION "${ROWCALL_REPORTS_IN_FILES}")
+    set_property(TEST ${ARGN} APPEND PROPERTY FIXTURES_REQUIRED servers)
+  endif()
 endfunction()
 
 # rowcall_test(name LABELS unit|pg|nats|e2e|chaos… SOURCES … LINK … [TIMEOUT s] [SERIAL] [SEPARATE]): a GoogleTest binary whose tests CTest

@@ -413,14 +413,13 @@ std::string site::casualties() {
   return text;
 }
 
-std::string site::dump() {
+std::string site::dump() const {
   std::string text;
   constexpr std::size_t tail_bytes = 4'000;
   for (std::size_t i = 0; i < engines_.size(); ++i)
-    text += "== engine " + std::to_string(i) + (engines_[i].process.running() ? "" : " (not running)") + "\n" +
-            support::tail_of(engines_[i].log, tail_bytes) + "\n";
+    text += "== engine " + std::to_string(i) + "\n" + support::tail_of(engines_[i].log, tail_bytes) + "\n";
   text += "== clients\n" + support::tail_of(folder_ + "/clients.log", tail_bytes) + "\n";
-  if (!load_log_.empty()) text += "== load\n" + support::tail_of(load_log_, tail_bytes) + "\n";
+  text += "== load\n" + support::tail_of(folder_ + "/load.log", tail_bytes) + "\n";
   text += "== PostgreSQL\n" + postgres_.log() + "\n== NATS\n" + nats_.log() + "\n== activity\n";
   try {
     sql_connection sql(as_conductor(direct_database()));

@@ -50,6 +50,11 @@ struct overload_e2e_test : testing::Test {
     file >> all >> resident;
     return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   }
+#ifdef __SANITIZE_THREAD__
+  static constexpr bool is_memory_its_own = false;  ///< the thread sanitizer multiplies it
+#else
+  static constexpr bool is_memory_its_own = true;
+#endif
 };
 
 TEST_F(overload_e2e_test, one_sessions_huge_backlog_does_not_delay_another_session) {
@@ -126,8 +131,11 @@ TEST_F(overload_e2e_test, a_follower_that_does_not_take_its_updates_costs_the_en
   pile_up("echo-wide", 20'000, 4'000);  // 80 MB
   ASSERT_TRUE(eventually(60s, [&] { return processed("echo-wide") == 22'000; }));
   const auto after = resident_bytes(engine.process().pid());
-  EXPECT_LT(after, before + 40'000'000) << "before: " << before;
+  if (is_memory_its_own) {
+    EXPECT_LT(after, before + 40'000'000) << "before: " << before;
+  }
   release.set_value();
+  if (!is_memory_its_own) GTEST_SKIP() << "all but the memory was looked at: the thread sanitizer multiplies it";
 }
 
 TEST_F(overload_e2e_test, what_is_too_much_is_refused_and_the_rest_is_served_and_afterwards_there_is_room_at_once) {
@@ -166,8 +174,10 @@ TEST_F(overload_e2e_test, what_is_too_much_is_refused_and_the_rest_is_served_and
   is_over = true;
   for (auto& c : clients) c.join();
   EXPECT_LE(largest, 60 * (500 + 63)) << "no session beyond its bound";
-  EXPECT_LT(peak_resident_bytes(engine.process().pid()), memory_before + 30'000'000)
-      << "what is refused costs the engine nothing, what is pending waits in the database; before: " << memory_before;
+  if (is_memory_its_own) {
+    EXPECT_LT(peak_resident_bytes(engine.process().pid()), memory_before + 30'000'000)
+        << "what is refused costs the engine nothing, what is pending waits in the database; before: " << memory_before;
+  }
 
   ASSERT_TRUE(drained(d));
   auto submitter = make_submitter(d, *bus);
@@ -178,6 +188,7 @@ TEST_F(overload_e2e_test, what_is_too_much_is_refused_and_the_rest_is_served_and
   ASSERT_TRUE(drained(d));
   const auto last = d.value("SELECT count(*) FROM rowcall.command_log");
   expect_every_command_answered_once(d, std::stoull(last));
+  if (!is_memory_its_own) GTEST_SKIP() << "all but the memory was looked at: the thread sanitizer multiplies it";
 }
 
 }  // namespace
