@@ -145,7 +145,11 @@ def main():
                 return count_all(connection)
             subject = os.environ.get("ROWCALL_SUBJECT_PREFIX", "rowcall") + ".updates.*"
             follow(connection, os.environ.get("ROWCALL_NATS_URL", "nats://127.0.0.1:4222"), subject)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        except psycopg2.Error as error:
+            # Without a code, or with one of these, the connection is lost; the exception's class does not tell (a server that crashes
+            # is a plain DatabaseError).
+            if error.pgcode is not None and not error.pgcode.startswith(("08", "57P0")):
+                raise
             print(f"analytics: {str(error).strip()}; trying again", file=sys.stderr, flush=True)
             time.sleep(RETRY_SECONDS)
         finally:

@@ -10,6 +10,7 @@ One thread, one session followed at a time. PostgreSQL or NATS may go away and c
 
 import json
 import logging
+import sys
 import time
 from collections import namedtuple
 
@@ -28,8 +29,13 @@ PAGE = 500  # updates read at once
 POLL_SECONDS = 1.0  # how long a lost notice can go unnoticed
 RETRY_SECONDS = 0.5  # between two attempts to reach a server
 
-#: What says that the connection is lost, not that the statement is wrong.
-LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 4096))  # data is nested up to 1,024 deep, and json goes down by calls
+
+
+def is_lost(error):
+    """Whether the connection is lost, not the statement wrong: the exception's class does not tell, a server that crashes is a
+    plain DatabaseError, and a deadlock or an overload an OperationalError."""
+    return error.pgcode is None or error.pgcode.startswith(("08", "57P0"))
 
 
 class Refused(Exception):
@@ -84,7 +90,9 @@ class Client:
                     )
                     seq, outcome = cursor.fetchone()
                 break
-            except LOST as error:
+            except psycopg2.Error as error:
+                if not is_lost(error):
+                    raise
                 self._drop_database(error)
                 if (is_in_doubt and key is None) or time.monotonic() >= deadline:
                     raise
@@ -187,7 +195,7 @@ class Client:
         if self._connection is not None:
             try:
                 self._connection.close()
-            except LOST:
+            except psycopg2.Error:
                 pass
         self._connection = None
 
@@ -197,7 +205,9 @@ class Client:
             with self._database().cursor() as cursor:
                 cursor.execute(sql, arguments)
                 return cursor.fetchall()
-        except LOST as error:
+        except psycopg2.Error as error:
+            if not is_lost(error):
+                raise
             self._drop_database(error)
             return None
 

@@ -109,17 +109,18 @@ result<void> read_committers(internal::link& link, inspection& out) {
   return {};
 }
 
-constexpr std::int64_t overrun_looked_at_max = 100'000, overrun_found_max = 5;
+constexpr std::int64_t sessions_looked_at_max = 100'000, damaged_found_max = 5;
 
 }  // namespace
 
-result<std::vector<overrun_session>> find_overrun_sessions(const store_config& config) {
-  internal::link link(config, {"inspect_overrun"});
-  auto rows = link.exec(call("inspect_overrun").number(overrun_looked_at_max).number(overrun_found_max).str());
+result<std::vector<damaged_session>> find_damaged_sessions(const store_config& config) {
+  internal::link link(config, {"inspect_logs"});
+  auto rows = link.exec(call("inspect_logs").number(sessions_looked_at_max).number(damaged_found_max).str());
   if (!rows) return tl::make_unexpected(rows.error());
-  std::vector<overrun_session> out;
+  std::vector<damaged_session> out;
   for (const auto& row : *rows)
-    out.push_back({internal::string(row[0]), internal::number(row[1]), internal::number(row[2])});
+    out.push_back({internal::string(row[0]), internal::number(row[1]), internal::number(row[2]),
+                   row[3].is_null() ? std::nullopt : std::optional{internal::number(row[3])}});
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,16 +47,17 @@ struct inspection {
   std::vector<schema_object> invalid, missing;  ///< missing: made by the applied migrations, and not there
 };
 
-/// A session whose last command lies below its cursor: commands were deleted by hand, and the next ones count as
-/// processed.
-struct overrun_session {
+/// A session whose commands were written or deleted by hand: its last one lies below its cursor, so that the next ones count
+/// as processed, or there is a gap above the cursor, and the engine leaves it alone.
+struct damaged_session {
   std::string session;
-  std::int64_t last_command = 0;  ///< 0: none is left
-  std::int64_t processed = 0;     ///< what its last update says
+  std::int64_t last_command = 0;             ///< 0: none is left
+  std::int64_t processed = 0;                ///< what its last update says; 0: it has none
+  std::optional<std::int64_t> next_command;  ///< the first one above that; nothing: `last_command` lies below it
 };
 
 /// Looks at 100,000 sessions, returns 5 at most. Needs the schema. Errors: unavailable, and what the server says.
-engine::result<std::vector<overrun_session>> find_overrun_sessions(const store_config& config);
+engine::result<std::vector<damaged_session>> find_damaged_sessions(const store_config& config);
 
 /// Transactions are told from `transaction_age_min` on. Errors: unavailable, and what the server says.
 engine::result<inspection> inspect(const store_config& config, std::chrono::seconds transaction_age_min);

@@ -7,6 +7,7 @@
 #include "tests/e2e/deployment.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/private_nats.hpp"
+#include "tests/support/private_postgres.hpp"
 #include "tests/support/servers.hpp"
 
 /// docs/protocol.md, proven by clients that share no code with the project: the same tests for each language. A client
@@ -285,6 +286,53 @@ TEST_F(clients_e2e_test, its_database_connections_may_be_cut) {
   }
   EXPECT_TRUE(follower.running());
   EXPECT_EQ(lines_of(folder + "/seen"), log_of("echo-a"));
+}
+
+TEST_F(clients_e2e_test, a_crash_of_the_database_server_is_an_outage) {
+  support::private_postgres postgres;
+  const support::database its_database{postgres.url(), support::schema::migrated};
+  d.database_url = database_url = its_database.url();
+  d.sql("INSERT INTO rowcall.kinds (kind) VALUES ('echo')");
+  const auto update = [&](int seq) {
+    const auto n = std::to_string(seq);
+    d.sql("INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) VALUES ('echo-a', " + n + ", " + n +
+          ", 'echo', '{}')");
+  };
+  update(1);
+  auto follower = start({"follow", "echo-a"}, folder + "/seen");
+  ASSERT_TRUE(eventually(20s, [&] { return lines_of(folder + "/seen").size() == 1; }));
+  for (int round = 0; round < 3; ++round) {
+    support::sql_connection victim{d.database_url};
+    const auto pid = victim.backend_pid();
+    ASSERT_EQ(kill(pid, SIGKILL), 0);  // all other backends are ended: PostgreSQL can not trust what they share any more
+    ASSERT_TRUE(eventually(20s, [&] { return kill(pid, 0) != 0; }));
+    ASSERT_TRUE(eventually(20s, [&] {
+      try {
+        return d.value("SELECT 1") == "1";
+      } catch (const std::exception&) {
+        return false;
+      }
+    }));
+    update(round + 2);
+    const auto count = static_cast<std::size_t>(round + 2);
+    ASSERT_TRUE(eventually(20s, [&] { return lines_of(folder + "/seen").size() == count; })) << follower.running();
+  }
+  EXPECT_TRUE(follower.running());
+}
+
+TEST_F(clients_e2e_test, it_reads_data_that_is_nested_as_deep_as_the_engine_takes_it) {
+  engine_process engine(d);
+  engine.wait_ready();
+  std::string deep = "1";
+  for (int i = 0; i < 1'023; ++i) deep = R"({"a":)" + deep + "}";
+  d.sql("SELECT rowcall.submit('echo-a', 'say', '" + deep + "'), rowcall.submit('echo-a', 'say', '{\"text\":\"after it\"}')");
+  auto follower = start({"follow", "echo-a"}, folder + "/seen");
+  ASSERT_TRUE(eventually(20s, [&] {
+    std::ifstream in(folder + "/seen");
+    const std::string all{std::istreambuf_iterator<char>{in}, {}};
+    return all.find("after it") != std::string::npos;
+  }));
+  EXPECT_TRUE(follower.running());
 }
 
 TEST_F(clients_e2e_test, it_goes_on_from_the_snapshot_when_retention_removed_what_came_next) {

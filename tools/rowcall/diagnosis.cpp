@@ -270,23 +270,34 @@ void judge_work(const engine::status_report& r, report& out) {
     out.ok("dead_letters", "no dead letters");
 }
 
-void judge_logs(const std::vector<storage::postgres::overrun_session>& overrun, report& out) {
-  if (overrun.empty()) {
-    out.ok("logs", "no session's commands end below its cursor");
+void judge_logs(const std::vector<storage::postgres::damaged_session>& damaged, report& out) {
+  if (damaged.empty()) {
+    out.ok("logs", "every session's commands go on where its updates end");
     return;
   }
-  std::vector<std::string> ends;
-  for (const auto& s : overrun)
-    ends.push_back(s.session + " (commands up to " + std::to_string(s.last_command) + ", processed " +
-                   std::to_string(s.processed) + ")");
-  out.error("logs",
-            "commands were deleted by hand; of these sessions the next ones count as processed and never run: " +
-                joined(ends),
-            "For each, give its processed number a command again: INSERT INTO rowcall.command_log (session_id, seq, "
-            "type, data) "
-            "VALUES ('…', PROCESSED, 'filler', '{}'). What was submitted since the deletion has not run: submit it "
-            "anew. Retention "
-            "is `rowcall cleanup`.");
+  std::vector<std::string> ends, gaps;
+  for (const auto& s : damaged) {
+    const auto processed = ", processed " + std::to_string(s.processed) + ")";
+    if (s.next_command)
+      gaps.push_back(s.session + " (next command " + std::to_string(*s.next_command) + processed);
+    else
+      ends.push_back(s.session + " (commands up to " + std::to_string(s.last_command) + processed);
+  }
+  if (!ends.empty())
+    out.error("logs",
+              "commands were deleted by hand; of these sessions the next ones count as processed and never run: " +
+                  joined(ends),
+              "For each, give its processed number a command again: INSERT INTO rowcall.command_log (session_id, seq, "
+              "type, data) VALUES ('…', PROCESSED, 'filler', '{}'). What was submitted since the deletion has not run: "
+              "submit it anew. Retention is `rowcall cleanup`.");
+  if (!gaps.empty())
+    out.error("logs",
+              "numbers are missing between what these sessions have processed and their next command, which somebody has "
+              "written or deleted by hand; the engine leaves them alone: " +
+                  joined(gaps),
+              "What was inserted by hand, with nothing submitted after it, can be deleted. Otherwise fill the gap: INSERT INTO "
+              "rowcall.command_log (session_id, seq, type, data) SELECT '…', n, 'filler', '{}' FROM "
+              "generate_series(PROCESSED + 1, NEXT - 1) n; the session goes on with these, which its module rejects or answers.");
 }
 
 void judge_nats(const bus::nats_facts& n, std::int64_t notice_bytes_max, report& out) {
@@ -353,7 +364,7 @@ std::vector<finding> diagnose(const symptoms& s) {
     if (s.status && *s.status) {
       judge_engines(**s.status, s.kinds, out);
       judge_work(**s.status, out);
-      if (s.overrun) judge_logs(*s.overrun, out);
+      if (s.damaged) judge_logs(*s.damaged, out);
     } else if (s.status) {
       out.error("engines", "the state of the engines can not be read: " + s.status->error().message,
                 "A role that watches needs what docs/operations/roles.sql gives to rowcall_reader.");

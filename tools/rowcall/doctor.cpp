@@ -24,7 +24,7 @@ symptoms examine(const global_options& global) {
       const auto store = storage::postgres::make_admin_store(config);
       s.status = store->status();
       if (auto kinds = store->kinds()) s.kinds = *std::move(kinds);
-      if (auto overrun = storage::postgres::find_overrun_sessions(config)) s.overrun = *std::move(overrun);
+      if (auto damaged = storage::postgres::find_damaged_sessions(config)) s.damaged = *std::move(damaged);
     }
   }
   const auto bus = bus_config_of(global.connection, "doctor");

@@ -58,11 +58,11 @@ TEST_F(inspector_test, finds_sessions_whose_last_commands_were_deleted_by_hand) 
   sql_.query(
       "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data)"
       " SELECT session_id, seq, seq, 'said', '{}' FROM rowcall.command_log WHERE session_id <> 'echo-new'");
-  EXPECT_THAT(must(find_overrun_sessions(config())), IsEmpty());
+  EXPECT_THAT(must(find_damaged_sessions(config())), IsEmpty());
   sql_.query(
       "DELETE FROM rowcall.command_log WHERE session_id = 'echo-empty' OR (session_id = 'echo-cut' AND seq > 1)"
       " OR (session_id = 'echo-whole' AND seq < 3)");
-  const auto found = must(find_overrun_sessions(config()));
+  const auto found = must(find_damaged_sessions(config()));
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].session, "echo-cut");
   EXPECT_EQ(found[0].last_command, 1);
@@ -73,8 +73,26 @@ TEST_F(inspector_test, finds_sessions_whose_last_commands_were_deleted_by_hand) 
   for (const auto& s : found)
     sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('" + s.session + "', " +
                std::to_string(s.processed) + ", 'filler', '{}')");
-  EXPECT_THAT(must(find_overrun_sessions(config())), IsEmpty());
+  EXPECT_THAT(must(find_damaged_sessions(config())), IsEmpty());
   EXPECT_EQ(sql_.value("SELECT rowcall.submit('echo-empty', 'say', '{}')"), "4");
+}
+
+TEST_F(inspector_test, finds_sessions_whose_commands_have_a_gap_where_the_engine_goes_on) {
+  for (const auto* session : {"echo-gap", "echo-late", "echo-whole"})
+    sql_.query("SELECT rowcall.submit('" + std::string{session} + "', 'say', '{}') FROM generate_series(1, 3)");
+  sql_.query(
+      "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data)"
+      " SELECT session_id, seq, seq, 'said', '{}' FROM rowcall.command_log WHERE session_id <> 'echo-whole'");
+  sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('echo-gap', 50, 'say', '{}'), ('echo-gap', 51, 'say', '{}')");
+  sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('echo-late', 4, 'say', '{}')");
+  const auto found = must(find_damaged_sessions(config()));
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].session, "echo-gap");
+  EXPECT_EQ(found[0].processed, 3);
+  EXPECT_EQ(found[0].next_command, 50);
+  // What the doctor advises.
+  sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) SELECT 'echo-gap', n, 'filler', '{}' FROM generate_series(4, 49) n");
+  EXPECT_THAT(must(find_damaged_sessions(config())), IsEmpty());
 }
 
 TEST(schema_objects, follows_what_is_made_and_dropped) {

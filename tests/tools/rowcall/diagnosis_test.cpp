@@ -186,12 +186,21 @@ TEST(diagnosis, tells_a_kind_that_is_gone_while_its_sessions_wait) {
 
 TEST(diagnosis, tells_sessions_whose_commands_were_deleted_by_hand) {
   auto s = healthy();
-  s.overrun = {{{"echo-a", 1, 3}}};
+  s.damaged = {{{"echo-a", 1, 3, {}}}};
   std::string text;
   EXPECT_EQ(of(s, "logs", &text), severity::error);
   EXPECT_THAT(text, HasSubstr("echo-a (commands up to 1, processed 3)"));
-  s.overrun.emplace();
+  s.damaged.emplace();
   EXPECT_EQ(of(s, "logs"), severity::ok);
+}
+
+TEST(diagnosis, tells_sessions_whose_commands_have_a_gap) {
+  auto s = healthy();
+  s.damaged = {{{"echo-g", 51, 3, 50}}};
+  std::string text;
+  EXPECT_EQ(of(s, "logs", &text), severity::error);
+  EXPECT_THAT(text, HasSubstr("echo-g (next command 50, processed 3)"));
+  EXPECT_THAT(text, HasSubstr("fill the gap"));
 }
 
 TEST(diagnosis, tells_work_that_does_not_go_on) {
