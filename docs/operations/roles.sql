@@ -1,7 +1,9 @@
--- Roles with the least that each needs. As the owner of schema rowcall (or a superuser), after `rowcall migrate up`, and again
--- after every migration:
+-- Roles with the least that each needs, after `rowcall migrate up`, and again after every migration:
 --
 --     psql -v ON_ERROR_STOP=1 -d DATABASE -f roles.sql
+--
+-- The first time, and when a version brings a new role, as a superuser (or as an owner of schema rowcall with CREATEROLE): it makes
+-- roles. After that the owner will do.
 --
 -- They can not log in: give each program a role of its own and make it a member.
 --
@@ -70,7 +72,14 @@ GRANT SELECT ON rowcall.update_log, rowcall.snapshots, rowcall.updates TO rowcal
 
 GRANT SELECT ON ALL TABLES IN SCHEMA rowcall TO rowcall_reader;
 
-GRANT rowcall_submitter, rowcall_follower TO rowcall_gateway;
+-- Only where it is not so yet: granting a membership again needs the right to make roles.
+DO $$
+BEGIN
+    IF NOT (pg_has_role('rowcall_gateway', 'rowcall_submitter', 'MEMBER')
+            AND pg_has_role('rowcall_gateway', 'rowcall_follower', 'MEMBER')) THEN
+        GRANT rowcall_submitter, rowcall_follower TO rowcall_gateway;
+    END IF;
+END $$;
 GRANT SELECT ON rowcall.chats, rowcall.members TO rowcall_gateway;
 
 GRANT SELECT ON rowcall.migrations, rowcall.incarnation, rowcall.kinds, rowcall.nodes, rowcall.shards, rowcall.sweep_watermark,
