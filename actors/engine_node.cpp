@@ -99,7 +99,7 @@ struct engine_node::impl {
   void watch(const Handle& handle, std::string name) {
     caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor(
         [fatal = ports.on_fatal, name = std::move(name)](const caf::error& reason) {
-          if (reason && reason != caf::exit_reason::user_shutdown && fatal) fatal("the actor " + name + " died");
+          if (reason && reason != caf::exit_reason::user_shutdown && fatal) fatal("the actor " + name + " has ended, and so does the process, to be started anew");
         });
   }
 

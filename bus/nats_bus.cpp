@@ -77,7 +77,8 @@ class read_messages {
 };
 
 struct atomic_counters {
-  std::atomic<std::int64_t> messages_ignored{0}, publications_dropped{0}, overflows{0}, connects{0}, handler_failures{0};
+  std::atomic<std::int64_t> messages_ignored{0}, publications_dropped{0}, overflows{0}, connects{0}, handler_failures{0},
+      permissions_refused{0};
 };
 
 /// One subscription on the server and the handlers behind it.
@@ -321,7 +322,7 @@ class nats_bus final : public engine::bus {
   engine::result<void> flush(milliseconds timeout) override {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     auto* const latency = latency_.load(std::memory_order_acquire);
-    if (latency == nullptr) return fail(errc::unavailable, "not connected to NATS at " + config_.url);
+    if (latency == nullptr) return fail(errc::unavailable, "not connected to NATS");
     if (auto flushed = latency->flush(timeout); !flushed) return flushed;
     auto* const burst = burst_ready_.load(std::memory_order_acquire);
     if (burst == nullptr || !burst->is_connected()) return {};
@@ -335,7 +336,8 @@ class nats_bus final : public engine::bus {
 
   nats_counters counters() const {
     const auto& c = shared_->counters;
-    return {c.messages_ignored, c.publications_dropped, c.overflows, c.connects, c.handler_failures};
+    return {c.messages_ignored, c.publications_dropped, c.overflows, c.connects, c.handler_failures,
+            c.permissions_refused};
   }
 
  private:
@@ -358,7 +360,7 @@ class nats_bus final : public engine::bus {
   engine::result<std::unique_ptr<nats_connection>> open_latency() {
     return nats_connection::open(
         config_, internal::send_mode::asap,
-        {[this] { signal(is_connected_signal_); }, [this] { overflowed(); }, [this] { signal(is_lost_); }});
+        {[this] { signal(is_connected_signal_); }, [this] { overflowed(); }, [this] { refused(); }, [this] { signal(is_lost_); }});
   }
 
   /// Under the registry's mutex. As long as there is no connection the next one subscribes.
@@ -403,6 +405,8 @@ class nats_bus final : public engine::bus {
     flag = true;
     changed_.notify_one();
   }
+
+  void refused() { ++shared_->counters.permissions_refused; }
 
   void overflowed() {
     ++shared_->counters.overflows;
@@ -487,7 +491,7 @@ class nats_bus final : public engine::bus {
   }
 
   void open_burst() {
-    auto opened = nats_connection::open(config_, internal::send_mode::buffered, {[] {}, [] {}, [] {}});
+    auto opened = nats_connection::open(config_, internal::send_mode::buffered, {[] {}, [] {}, [this] { refused(); }, [] {}});
     if (opened && *opened) {
       burst_ = *std::move(opened);
       burst_ready_.store(burst_.get(), std::memory_order_release);
@@ -542,7 +546,7 @@ bool is_valid_url(std::string_view urls) {
 
 engine::result<std::unique_ptr<engine::bus>> connect_nats(nats_config config) {
   if (!is_valid_url(config.url))
-    return fail(errc::invalid_argument, "this is no NATS URL: '" + config.url + "'; an example: nats://127.0.0.1:4222");
+    return fail(errc::invalid_argument, "this is no NATS URL; an example: nats://127.0.0.1:4222");
   if (!is_valid_prefix(config.subject_prefix))
     return fail(errc::invalid_argument, "a subject prefix is 1 to 64 of A-Z a-z 0-9 _ - in tokens joined by single dots");
   if (config.connect_timeout <= milliseconds{0} || config.reconnect_wait <= milliseconds{0} ||

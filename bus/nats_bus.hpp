@@ -39,6 +39,7 @@ struct nats_counters {
   std::int64_t overflows = 0;             ///< times a subscription's bound was reached: on_connected handlers were called
   std::int64_t connects = 0;              ///< first connect and reconnects
   std::int64_t handler_failures = 0;      ///< exceptions out of handlers (there should be none)
+  std::int64_t permissions_refused = 0;   ///< what the server did not let this user publish or subscribe to
 };
 /// `bus` must be one that connect_nats made (assertion). Thread-safe.
 nats_counters counters_of(const engine::bus& bus);

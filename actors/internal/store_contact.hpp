@@ -26,7 +26,9 @@ class store_contact {
     }
     auto event = std::string(what) + "_failed";
     std::replace(event.begin(), event.end(), ' ', '_');
-    log_(engine::log_level::warning,
+    // Why a process ends must not be among the lines that the limit leaves out.
+    if (why.code == engine::errc::superseded) event = "superseded";
+    log_(why.code == engine::errc::superseded ? engine::log_level::error : engine::log_level::warning,
          std::string(what) + " failed (" + std::string(engine::to_string(why.code)) + "): " + why.message,
          {event, {}, {}, {}});
   }

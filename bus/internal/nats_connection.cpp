@@ -56,7 +56,9 @@ struct nats_connection::state {
     s.changed.notify_all();
   }
   static void failed(natsConnection*, natsSubscription*, natsStatus status, void* closure) {
-    if (status == NATS_SLOW_CONSUMER) static_cast<state*>(closure)->events.on_overflow();
+    const auto& events = static_cast<state*>(closure)->events;
+    if (status == NATS_SLOW_CONSUMER) events.on_overflow();
+    if (status == NATS_NOT_PERMITTED) events.on_refused();
   }
   static int64_t reconnect_delay(natsConnection*, int attempts, void* closure) {
     auto& s = *static_cast<state*>(closure);
@@ -96,7 +98,7 @@ engine::result<std::unique_ptr<nats_connection>> nats_connection::open(const nat
            natsOptions_SetMaxPingsOut(o, pings_unanswered_max),
        })
     if (status != NATS_OK)
-      return fail(errc::invalid_argument, "NATS at " + config.url + ": " + natsStatus_GetText(status));
+      return fail(errc::invalid_argument, std::string{"NATS: "} + natsStatus_GetText(status));
 
   auto connection = std::unique_ptr<nats_connection>{new nats_connection{std::move(s)}};
   auto& held = *connection->state_;
@@ -106,9 +108,9 @@ engine::result<std::unique_ptr<nats_connection>> nats_connection::open(const nat
     return connection;
   }
   if (status == NATS_CONNECTION_AUTH_FAILED || status == NATS_NOT_PERMITTED)
-    return fail(errc::unavailable, "NATS at " + config.url + " refused the credentials");
+    return fail(errc::unavailable, "NATS refused the credentials");
   if (status == NATS_INVALID_ARG)
-    return fail(errc::invalid_argument, "NATS at " + config.url + ": " + natsStatus_GetText(status));
+    return fail(errc::invalid_argument, std::string{"NATS: "} + natsStatus_GetText(status));
   return std::unique_ptr<nats_connection>{};
 }
 
@@ -134,7 +136,7 @@ bool nats_connection::publish(const std::string& subject, std::string_view paylo
 }
 
 engine::result<void> nats_connection::flush(std::chrono::milliseconds timeout) {
-  if (!is_connected()) return fail(errc::unavailable, "not connected to NATS at " + state_->config.url);
+  if (!is_connected()) return fail(errc::unavailable, "not connected to NATS");
   const auto status = natsConnection_FlushTimeout(state_->handle, std::max<int64_t>(timeout.count(), 1));
   if (status == NATS_OK) return {};
   if (status == NATS_TIMEOUT) return fail(errc::timed_out, "NATS did not answer a flush in time");

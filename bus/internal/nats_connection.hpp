@@ -24,6 +24,7 @@ enum class send_mode {
 struct connection_events {
   std::function<void()> on_connected;  ///< every reconnect
   std::function<void()> on_overflow;   ///< a subscription's pending messages reached their bound: some were dropped
+  std::function<void()> on_refused;    ///< the user may not publish or subscribe what was asked for
   std::function<void()> on_closed;     ///< nats.c has given up: another connection has to be opened
 };
 

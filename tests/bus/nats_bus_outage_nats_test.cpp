@@ -175,9 +175,26 @@ TEST(nats_bus_outage, says_so_when_the_credentials_are_refused) {
   const auto refused = connect_nats({.url = server.url()});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, engine::errc::unavailable);
+  const auto mistyped = connect_nats({.url = "nats://ann:sesame@127.0.0.1:" + std::to_string(server.port())});
+  ASSERT_FALSE(mistyped);
+  EXPECT_EQ(mistyped.error().message.find("sesame"), std::string::npos) << "a password belongs into no log";
   const auto accepted = connect_nats({.url = "nats://ann:secret@127.0.0.1:" + std::to_string(server.port())});
   ASSERT_TRUE(accepted) << accepted.error().message;
   EXPECT_TRUE((*accepted)->is_connected());
+}
+
+TEST(nats_bus_outage, counts_what_the_server_does_not_let_the_user_do) {
+  const support::private_nats server{
+      {.configuration = R"(authorization { users: [ { user: ann, password: secret, permissions: {
+         publish: { allow: ["rowcall.wake.*"] }, subscribe: { allow: ["rowcall.updates.*"] } } } ] })",
+       .arguments = {}}};
+  const auto b = connect_nats({.url = "nats://ann:secret@127.0.0.1:" + std::to_string(server.port())}).value();
+  const engine::wake allowed{engine::session_id::parse("echo-a").value(), {1}};
+  b->publish({&allowed, 1});
+  ASSERT_TRUE(b->flush(5s));
+  EXPECT_EQ(counters_of(*b).permissions_refused, 0);
+  const auto listening = b->on_wakes([](const engine::wake&) {});
+  EXPECT_TRUE(eventually(5s, [&] { return counters_of(*b).permissions_refused == 1; }));
 }
 
 TEST(nats_bus_outage, refuses_a_configuration_that_can_not_work) {

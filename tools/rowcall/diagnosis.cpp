@@ -186,13 +186,15 @@ void judge_schema(const symptoms& s, const storage::postgres::inspection& p, rep
   if (!s.schema_fits)
     out.error(
         "schema", s.schema_fits.error().message,
-        s.schema_fits.error().message.find("rowcall ") == std::string::npos ? "See `rowcall migrate status`." : "");
+        engine::is_transient(s.schema_fits.error().code)                        ? "The connection was lost meanwhile: ask again."
+        : s.schema_fits.error().message.find("rowcall ") == std::string::npos ? "See `rowcall migrate status`."
+                                                                              : "");
   else
     out.ok("schema", "schema version " + std::to_string(version));
   if (!p.missing.empty())
     out.error("objects", "the schema lacks " + joined(p.missing),
               "Exactly-once rests on the constraints, speed on the indexes. Make them again as "
-              "storage/postgres/migrations does "
+              "Rowcall's migrations do, whose SQL is in its sources "
               "(CREATE INDEX CONCURRENTLY, ALTER TABLE … ADD CONSTRAINT); stop the engines first when a primary key is "
               "missing.");
   if (!p.invalid.empty())
@@ -350,7 +352,12 @@ std::string_view to_string(severity s) {
 std::vector<finding> diagnose(const symptoms& s) {
   report out;
   if (!s.postgres) {
-    out.error("postgresql", "cannot reach the database at " + s.database + ": " + s.postgres.error().message,
+    const auto& why = s.postgres.error().message;
+    if (why.find("permission denied") != std::string::npos)
+      out.error("postgresql", "the database at " + s.database + " does not let this role look: " + why,
+                "Grant it what it needs (docs/operations/roles.sql; rowcall_reader is enough for the doctor), or name another role.");
+    else
+      out.error("postgresql", "cannot reach the database at " + s.database + ": " + why,
               "Check --database / ROWCALL_DATABASE_URL, that the server runs, and its pg_hba.conf. Engines and clients "
               "wait for it.");
   } else {

@@ -101,6 +101,8 @@ void add_bus_metrics(exposition& out, const bus::nats_counters& c, bool is_conne
               number(c.publications_dropped));
   out.counter("rowcall_nats_messages_ignored_total", "Messages whose subject or payload could not be read.",
               number(c.messages_ignored));
+  out.counter("rowcall_nats_permissions_refused_total", "What NATS did not let this user publish or subscribe to.",
+              number(c.permissions_refused));
   out.counter("rowcall_nats_overflows_total",
               "Times messages came faster than they were handled, and some were dropped.", number(c.overflows));
 }

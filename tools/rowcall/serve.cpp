@@ -64,7 +64,10 @@ storage::postgres::store_config turn_store_config_of(const global_options& globa
 
 /// Until a signal: tells when the engine becomes ready, and when and why it stops being so.
 void report_until_stopped(const actors::engine_node& node, const engine::bus& bus, stop_signal& stop) {
+  constexpr std::chrono::minutes refusals_told_every{1};
   bool was_ready = false, was_connected = true;
+  std::int64_t refusals = 0;
+  std::chrono::steady_clock::time_point refusals_told_at{};
   while (!stop.wait_for(milliseconds{200})) {
     report_left_out();
     if (const bool connected = bus.is_connected(); connected != was_connected) {
@@ -73,6 +76,14 @@ void report_until_stopped(const actors::engine_node& node, const engine::bus& bu
         spdlog::info("NATS is connected");
       else
         spdlog::warn("NATS is not connected: work is found by the sweep until it is back");
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (const auto count = bus::counters_of(bus).permissions_refused;
+        count > refusals && (refusals == 0 || now >= refusals_told_at + refusals_told_every)) {
+      refusals = count;
+      refusals_told_at = now;
+      spdlog::warn("NATS does not let this user publish or subscribe to what an engine needs (nats-server's log names it): "
+                   "wakes or notices do not arrive, which makes everything slow");
     }
     const auto why_not = node.why_not_ready();
     if (why_not.empty() == was_ready) continue;

@@ -1,4 +1,5 @@
 #include "tests/storage/postgres/postgres_test.hpp"
+#include "tests/support/servers.hpp"
 
 namespace rowcall::storage::postgres {
 namespace {
@@ -29,6 +30,19 @@ TEST_F(migrator_test, goes_up_down_and_up_again) {
   EXPECT_EQ(must(make().up()), migrator::newest());
   EXPECT_EQ(objects(), whole);
   must(make().check());
+}
+
+TEST_F(migrator_test, refuses_a_database_in_which_texts_would_be_lost) {
+  const auto name = "ascii" + support::unique_name();
+  sql_.query("CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'");
+  store_config c;
+  c.url = database_.url();
+  const auto at = c.url.find("@/") + 2;
+  c.url.replace(at, c.url.find('?', at) - at, name);
+  const auto made = migrator{c}.up();
+  sql_.query("DROP DATABASE " + name + " WITH (FORCE)");
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().message, ::testing::HasSubstr("SQL_ASCII"));
 }
 
 TEST_F(migrator_test, undoes_only_what_is_above_the_target) {

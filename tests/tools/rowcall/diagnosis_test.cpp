@@ -59,6 +59,22 @@ TEST(diagnosis, gives_advice_with_everything_that_is_not_well) {
   EXPECT_EQ(worst_of(diagnose(s)), severity::error);
 }
 
+TEST(diagnosis, does_not_take_a_role_without_rights_for_an_outage) {
+  auto s = healthy();
+  s.postgres = engine::fail(engine::errc::internal, "permission denied for schema rowcall");
+  const auto findings = diagnose(s);
+  EXPECT_THAT(findings.front().text, HasSubstr("does not let this role look"));
+  EXPECT_THAT(findings.front().advice, HasSubstr("roles.sql"));
+}
+
+TEST(diagnosis, does_not_take_a_connection_that_is_lost_for_a_schema_that_does_not_fit) {
+  auto s = healthy();
+  s.schema_fits = engine::fail(engine::errc::unavailable, "timeout expired");
+  std::string text;
+  EXPECT_EQ(of(s, "schema", &text), severity::error);
+  EXPECT_THAT(text, HasSubstr("ask again"));
+}
+
 TEST(diagnosis, knows_what_loses_data) {
   auto s = healthy();
   s.postgres->fsync = "off";
