@@ -99,7 +99,7 @@ struct engine_node::impl {
   void watch(const Handle& handle, std::string name) {
     caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor(
         [fatal = ports.on_fatal, name = std::move(name)](const caf::error& reason) {
-          if (reason && reason != caf::exit_reason::user_shutdown && fatal) fatal("the actor " + name + " has ended, and so does the process, to be started anew");
+          if (reason && reason != caf::exit_reason::user_shutdown && fatal) fatal("the actor " + name + " has ended; the process ends too, to be started anew");
         });
   }
 
@@ -179,7 +179,7 @@ struct engine_node::impl {
           // less.
           internal::inline_executor executor(*system);
           executor.send(directory, wakes_arrived{});
-          executor.run();
+          executor.run_first();
           // The actor left a reference to its system with this thread, which outlives it: the system's end would wait for ever.
           caf::logger::set_current_actor_system(nullptr);
           break;

@@ -43,7 +43,7 @@ void report(self_pointer self, turn_report_ptr r, bool rests) {
   st.config.counters->turn_busy_us += microseconds_of(st.config.clock->now() - r->turn->at.started);
   st.open.reset();
   r->turn->on_decided = nullptr;  // breaks the cycle turn -> worker -> turn
-  // The directory takes it here and now, unless it is busy elsewhere: a hop to a scheduler's thread less.
+  // The directory hears of it here and now, unless it is busy elsewhere: a hop to a scheduler's thread less.
   internal::inline_executor executor(self->system());
   executor.send(st.directory, std::move(r));
   if (rests) {
@@ -52,7 +52,7 @@ void report(self_pointer self, turn_report_ptr r, bool rests) {
     st.rest = std::chrono::milliseconds{0};
     executor.send(st.directory, worker_free{st.config.number});
   }
-  executor.run();
+  executor.run_first();
 }
 
 void forget_all(self_pointer self, turn& t) {

@@ -72,7 +72,7 @@ class read_messages {
     for (std::size_t i = 0; i < count; ++i) natsMsg_Destroy(all[i]);
   }
   std::mutex mutex_;
-  messages held_;
+  messages held_{};
   std::size_t count_ = 0, bytes_ = 0;
 };
 
@@ -360,7 +360,7 @@ class nats_bus final : public engine::bus {
   engine::result<std::unique_ptr<nats_connection>> open_latency() {
     return nats_connection::open(
         config_, internal::send_mode::asap,
-        {[this] { signal(is_connected_signal_); }, [this] { overflowed(); }, [this] { refused(); }, [this] { signal(is_lost_); }});
+        {[this] { signal(is_connected_signal_); }, [this] { overflowed(); }, refused(), [this] { signal(is_lost_); }});
   }
 
   /// Under the registry's mutex. As long as there is no connection the next one subscribes.
@@ -406,7 +406,10 @@ class nats_bus final : public engine::bus {
     changed_.notify_one();
   }
 
-  void refused() { ++shared_->counters.permissions_refused; }
+  /// Outlives the bus: a connection that does not end in time calls back later.
+  std::function<void()> refused() const {
+    return [shared = shared_] { ++shared->counters.permissions_refused; };
+  }
 
   void overflowed() {
     ++shared_->counters.overflows;
@@ -491,7 +494,7 @@ class nats_bus final : public engine::bus {
   }
 
   void open_burst() {
-    auto opened = nats_connection::open(config_, internal::send_mode::buffered, {[] {}, [] {}, [this] { refused(); }, [] {}});
+    auto opened = nats_connection::open(config_, internal::send_mode::buffered, {[] {}, [] {}, refused(), [] {}});
     if (opened && *opened) {
       burst_ = *std::move(opened);
       burst_ready_.store(burst_.get(), std::memory_order_release);

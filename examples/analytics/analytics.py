@@ -148,7 +148,8 @@ def main():
         except psycopg2.Error as error:
             # Without a code, or with one of these, the connection is lost; the exception's class does not tell (a server that crashes
             # is a plain DatabaseError).
-            if error.pgcode is not None and not error.pgcode.startswith(("08", "57P0")):
+            is_lost = error.pgcode is None or error.pgcode.startswith(("08", "57P0"))
+            if isinstance(error, psycopg2.ProgrammingError) or not is_lost:
                 raise
             print(f"analytics: {str(error).strip()}; trying again", file=sys.stderr, flush=True)
             time.sleep(RETRY_SECONDS)

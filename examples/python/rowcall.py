@@ -35,6 +35,8 @@ sys.setrecursionlimit(max(sys.getrecursionlimit(), 4096))  # data is nested up t
 def is_lost(error):
     """Whether the connection is lost, not the statement wrong: the exception's class does not tell, a server that crashes is a
     plain DatabaseError, and a deadlock or an overload an OperationalError."""
+    if isinstance(error, psycopg2.ProgrammingError):
+        return False
     return error.pgcode is None or error.pgcode.startswith(("08", "57P0"))
 
 

@@ -158,7 +158,7 @@ void stored(const submission_ptr& s) {
   for (const auto& o : s->outcomes)
     if (!is_stored(o)) return answer_refusal(*s, o);
   s->c.counters.commands += s->outcomes.size();
-  if (s->c.is_draining) s->wait.reset();  // the waits were ended before this one began
+  if (s->c.is_draining) s->wait.reset();  // which has ended all waits; one that began now would hold the stop up
   if (s->wait)
     await_receipts(s);
   else

@@ -183,12 +183,15 @@ void judge_schema(const symptoms& s, const storage::postgres::inspection& p, rep
   if (s.migrations)
     for (const auto& m : *s.migrations)
       if (m.applied) version = std::max(version, m.version);
+  std::string advice;
+  if (!s.schema_fits && engine::is_transient(s.schema_fits.error().code))
+    advice = "Ask again.";
+  else if (!s.schema_fits && s.schema_fits.error().message.find("rowcall ") == std::string::npos)
+    advice = "See `rowcall migrate status`.";
   if (!s.schema_fits)
     out.error(
         "schema", s.schema_fits.error().message,
-        engine::is_transient(s.schema_fits.error().code)                        ? "The connection was lost meanwhile: ask again."
-        : s.schema_fits.error().message.find("rowcall ") == std::string::npos ? "See `rowcall migrate status`."
-                                                                              : "");
+        advice);
   else
     out.ok("schema", "schema version " + std::to_string(version));
   if (!p.missing.empty())
@@ -272,9 +275,15 @@ void judge_work(const engine::status_report& r, report& out) {
     out.ok("dead_letters", "no dead letters");
 }
 
-void judge_logs(const std::vector<storage::postgres::damaged_session>& damaged, report& out) {
+void judge_logs(const engine::result<std::vector<storage::postgres::damaged_session>>& found, report& out) {
+  if (!found) {
+    out.warning("logs", "whether commands were deleted by hand could not be seen: " + found.error().message,
+                "Ask again, with a longer --statement-timeout if it took too long.");
+    return;
+  }
+  const auto& damaged = *found;
   if (damaged.empty()) {
-    out.ok("logs", "every session's commands go on where its updates end");
+    out.ok("logs", "the commands of every session looked at (100,000 at most) go on where its updates end");
     return;
   }
   std::vector<std::string> ends, gaps;

@@ -32,7 +32,7 @@ struct symptoms {
   engine::result<void> schema_fits{};                           ///< migrator::check()
   std::optional<engine::result<engine::status_report>> status;  ///< nothing: not asked, the schema does not fit
   std::vector<std::string> kinds;                               ///< every kind ever served
-  std::optional<std::vector<storage::postgres::damaged_session>> damaged;  ///< nothing: could not be asked
+  std::optional<engine::result<std::vector<storage::postgres::damaged_session>>> damaged;  ///< nothing: not asked
   engine::result<bus::nats_facts> bus = bus::nats_facts{};
   std::int64_t notice_bytes_max = 0;
 };

@@ -24,7 +24,7 @@ symptoms examine(const global_options& global) {
       const auto store = storage::postgres::make_admin_store(config);
       s.status = store->status();
       if (auto kinds = store->kinds()) s.kinds = *std::move(kinds);
-      if (auto damaged = storage::postgres::find_damaged_sessions(config)) s.damaged = *std::move(damaged);
+      s.damaged = storage::postgres::find_damaged_sessions(config);
     }
   }
   const auto bus = bus_config_of(global.connection, "doctor");

@@ -72,6 +72,8 @@ void engine_telemetry::collect(exposition& out) const {
   out.gauge("rowcall_info", "Always 1; its labels tell which engine this is.", 1,
             {{"version", version}, {"node", node_ != nullptr ? node_->name() : ""}});
   out.gauge("rowcall_ready", "1 when /readyz says so.", not_ready_reason().empty() ? 1 : 0);
+  out.gauge("rowcall_works", "1 when work is done, ready or not: without NATS at the sweep's pace.",
+            node_ != nullptr && node_->why_not_ready().empty() ? 1 : 0);
   if (node_ != nullptr) add_node_metrics(out, node_->counters(), options_.workers + options_.backlog_workers);
   if (bus_ != nullptr) add_bus_metrics(out, bus::counters_of(*bus_), bus_->is_connected());
   if (status_) add_status_metrics(out, status_->reading());

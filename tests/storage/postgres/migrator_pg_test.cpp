@@ -36,9 +36,7 @@ TEST_F(migrator_test, refuses_a_database_in_which_texts_would_be_lost) {
   const auto name = "ascii" + support::unique_name();
   sql_.query("CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'");
   store_config c;
-  c.url = database_.url();
-  const auto at = c.url.find("@/") + 2;
-  c.url.replace(at, c.url.find('?', at) - at, name);
+  c.url = support::with_database(database_.url(), name);
   const auto made = migrator{c}.up();
   sql_.query("DROP DATABASE " + name + " WITH (FORCE)");
   ASSERT_FALSE(made);

@@ -72,7 +72,7 @@ TEST(diagnosis, does_not_take_a_connection_that_is_lost_for_a_schema_that_does_n
   s.schema_fits = engine::fail(engine::errc::unavailable, "timeout expired");
   std::string text;
   EXPECT_EQ(of(s, "schema", &text), severity::error);
-  EXPECT_THAT(text, HasSubstr("ask again"));
+  EXPECT_THAT(text, HasSubstr("Ask again"));
 }
 
 TEST(diagnosis, knows_what_loses_data) {
@@ -202,17 +202,19 @@ TEST(diagnosis, tells_a_kind_that_is_gone_while_its_sessions_wait) {
 
 TEST(diagnosis, tells_sessions_whose_commands_were_deleted_by_hand) {
   auto s = healthy();
-  s.damaged = {{{"echo-a", 1, 3, {}}}};
+  s.damaged = std::vector<storage::postgres::damaged_session>{{"echo-a", 1, 3, {}}};
   std::string text;
   EXPECT_EQ(of(s, "logs", &text), severity::error);
   EXPECT_THAT(text, HasSubstr("echo-a (commands up to 1, processed 3)"));
-  s.damaged.emplace();
+  s.damaged->value().clear();
   EXPECT_EQ(of(s, "logs"), severity::ok);
+  s.damaged = engine::fail(engine::errc::timed_out, "too slow");
+  EXPECT_EQ(of(s, "logs"), severity::warning);
 }
 
 TEST(diagnosis, tells_sessions_whose_commands_have_a_gap) {
   auto s = healthy();
-  s.damaged = {{{"echo-g", 51, 3, 50}}};
+  s.damaged = std::vector<storage::postgres::damaged_session>{{"echo-g", 51, 3, 50}};
   std::string text;
   EXPECT_EQ(of(s, "logs", &text), severity::error);
   EXPECT_THAT(text, HasSubstr("echo-g (next command 50, processed 3)"));
