@@ -99,7 +99,8 @@ struct engine_node::impl {
   void watch(const Handle& handle, std::string name) {
     caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor(
         [fatal = ports.on_fatal, name = std::move(name)](const caf::error& reason) {
-          if (reason && reason != caf::exit_reason::user_shutdown && fatal) fatal("the actor " + name + " has ended; the process ends too, to be started anew");
+          if (reason && reason != caf::exit_reason::user_shutdown && fatal)
+            fatal("the actor " + name + " has ended; the process ends too, to be started anew");
         });
   }
 

@@ -45,8 +45,8 @@ constexpr std::size_t inline_updates_bytes_limit = 512 * 1024;
 /// What a wake may bring at most: what decode_wake still reads.
 constexpr std::size_t inline_command_bytes_limit = 8 * 1024;
 
-/// Messages that were read. nats.c hands each to a thread of its own to be freed, which costs a thread's wake-up: less when many
-/// are given up at once. Thread-safe.
+/// Messages that were read. nats.c hands each to a thread of its own to be freed, which costs a thread's wake-up: less
+/// when many are given up at once. Thread-safe.
 class read_messages {
  public:
   ~read_messages() { destroy(held_, count_); }
@@ -77,8 +77,8 @@ class read_messages {
 };
 
 struct atomic_counters {
-  std::atomic<std::int64_t> messages_ignored{0}, publications_dropped{0}, overflows{0}, connects{0}, handler_failures{0},
-      permissions_refused{0};
+  std::atomic<std::int64_t> messages_ignored{0}, publications_dropped{0}, overflows{0}, connects{0},
+      handler_failures{0}, permissions_refused{0};
 };
 
 /// One subscription on the server and the handlers behind it.
@@ -336,8 +336,8 @@ class nats_bus final : public engine::bus {
 
   nats_counters counters() const {
     const auto& c = shared_->counters;
-    return {c.messages_ignored, c.publications_dropped, c.overflows, c.connects, c.handler_failures,
-            c.permissions_refused};
+    return {c.messages_ignored, c.publications_dropped, c.overflows,
+            c.connects,         c.handler_failures,     c.permissions_refused};
   }
 
  private:

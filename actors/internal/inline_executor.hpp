@@ -6,7 +6,8 @@
 
 namespace rowcall::actors::internal {
 
-/// Runs the actors that it sends to on the calling thread: a turn's sessions, and the directory when a wake or a turn's end is told.
+/// Runs the actors that it sends to on the calling thread: a turn's sessions, and the directory when a wake or a turn's
+/// end is told.
 ///
 /// A turn's session actors have microseconds of work each; handing them to the scheduler and waiting for the last one
 /// costs two thread hops, about as long as a COMMIT. An idle actor that gets its message through this unit is resumed
@@ -23,8 +24,8 @@ class inline_executor final : public caf::execution_unit {
       to->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::forward<Ts>(values)...), this);
   }
 
-  /// The first actor that was started by send() has one go here; what is left after it, its own and others' messages, is the
-  /// scheduler's: the thread is not kept.
+  /// The first actor that was started by send() has one go here; what is left after it, its own and others' messages,
+  /// is the scheduler's: the thread is not kept.
   void run_first() {
     for (bool is_first = true; !jobs_.empty(); is_first = false) {
       caf::resumable* job = jobs_.front();

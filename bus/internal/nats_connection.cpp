@@ -97,8 +97,7 @@ engine::result<std::unique_ptr<nats_connection>> nats_connection::open(const nat
            natsOptions_SetPingInterval(o, ping_interval.count()),
            natsOptions_SetMaxPingsOut(o, pings_unanswered_max),
        })
-    if (status != NATS_OK)
-      return fail(errc::invalid_argument, std::string{"NATS: "} + natsStatus_GetText(status));
+    if (status != NATS_OK) return fail(errc::invalid_argument, std::string{"NATS: "} + natsStatus_GetText(status));
 
   auto connection = std::unique_ptr<nats_connection>{new nats_connection{std::move(s)}};
   auto& held = *connection->state_;

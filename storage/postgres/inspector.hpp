@@ -47,8 +47,8 @@ struct inspection {
   std::vector<schema_object> invalid, missing;  ///< missing: made by the applied migrations, and not there
 };
 
-/// A session whose commands were written or deleted by hand: its last one lies below its cursor, so that the next ones count
-/// as processed, or there is a gap above the cursor, and the engine leaves it alone.
+/// A session whose commands were written or deleted by hand: its last one lies below its cursor, so that the next ones
+/// count as processed, or there is a gap above the cursor, and the engine leaves it alone.
 struct damaged_session {
   std::string session;
   std::int64_t last_command = 0;             ///< 0: none is left

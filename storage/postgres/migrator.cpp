@@ -153,8 +153,9 @@ result<int> migrator::up(bool whatever_runs) {
     auto encoding = link.exec("SELECT getdatabaseencoding()");
     if (!encoding) return tl::make_unexpected(encoding.error());
     if (const auto name = internal::string((*encoding)[0][0]); name != "UTF8" && rows.empty())
-      return fail(errc::invalid_argument, "the database's encoding is " + name +
-                                             ", in which texts would be lost: make one with UTF8 (createdb -E UTF8 -T template0 …)");
+      return fail(errc::invalid_argument,
+                  "the database's encoding is " + name +
+                      ", in which texts would be lost: make one with UTF8 (createdb -E UTF8 -T template0 …)");
     auto made = link.exec(
         "CREATE SCHEMA IF NOT EXISTS rowcall;"
         "CREATE TABLE IF NOT EXISTS rowcall.migrations (version integer NOT NULL, name text NOT NULL,"

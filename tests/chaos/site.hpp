@@ -76,7 +76,8 @@ class site {
   [[nodiscard]] std::vector<std::string> journals() const;
   /// Of the clients that were killed.
   [[nodiscard]] const std::vector<std::string>& journals_of_killed() const { return journals_of_killed_; }
-  /// The ends of all logs, and what the database is busy with. Any thread: only what no other member changes is looked at.
+  /// The ends of all logs, and what the database is busy with. Any thread: only what no other member changes is looked
+  /// at.
   [[nodiscard]] std::string dump() const;
 
  private:

@@ -295,8 +295,8 @@ TEST_F(clients_e2e_test, a_crash_of_the_database_server_is_an_outage) {
   d.sql("INSERT INTO rowcall.kinds (kind) VALUES ('echo')");
   const auto update = [&](int seq) {
     const auto n = std::to_string(seq);
-    d.sql("INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) VALUES ('echo-a', " + n + ", " + n +
-          ", 'echo', '{}')");
+    d.sql("INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data) VALUES ('echo-a', " + n + ", " +
+          n + ", 'echo', '{}')");
   };
   update(1);
   auto follower = start({"follow", "echo-a"}, folder + "/seen");
@@ -304,7 +304,8 @@ TEST_F(clients_e2e_test, a_crash_of_the_database_server_is_an_outage) {
   for (int round = 0; round < 3; ++round) {
     support::sql_connection victim{d.database_url};
     const auto pid = victim.backend_pid();
-    ASSERT_EQ(kill(pid, SIGKILL), 0);  // all other backends are ended: PostgreSQL can not trust what they share any more
+    ASSERT_EQ(kill(pid, SIGKILL),
+              0);  // all other backends are ended: PostgreSQL can not trust what they share any more
     ASSERT_TRUE(eventually(20s, [&] { return kill(pid, 0) != 0; }));
     ASSERT_TRUE(eventually(20s, [&] {
       try {
@@ -325,7 +326,8 @@ TEST_F(clients_e2e_test, it_reads_data_that_is_nested_as_deep_as_the_engine_take
   engine.wait_ready();
   std::string deep = "1";
   for (int i = 0; i < 1'023; ++i) deep = R"({"a":)" + deep + "}";
-  d.sql("SELECT rowcall.submit('echo-a', 'say', '" + deep + "'), rowcall.submit('echo-a', 'say', '{\"text\":\"after it\"}')");
+  d.sql("SELECT rowcall.submit('echo-a', 'say', '" + deep +
+        "'), rowcall.submit('echo-a', 'say', '{\"text\":\"after it\"}')");
   auto follower = start({"follow", "echo-a"}, folder + "/seen");
   ASSERT_TRUE(eventually(20s, [&] {
     std::ifstream in(folder + "/seen");

@@ -14,7 +14,8 @@ engine::result<void> await_database(const global_options& global, stop_signal& s
   for (milliseconds wait{50};; wait = std::min(wait * 2, wait_max)) {
     auto checked = check_database(global.connection);
     if (checked || checked.error().code != engine::errc::unavailable) return checked;
-    if (const auto now = std::chrono::steady_clock::now(); checked.error().message != told || now >= told_at + told_every) {
+    if (const auto now = std::chrono::steady_clock::now();
+        checked.error().message != told || now >= told_at + told_every) {
       told = checked.error().message;
       told_at = now;
       spdlog::warn("{} Trying again.", told);

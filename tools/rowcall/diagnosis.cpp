@@ -189,9 +189,7 @@ void judge_schema(const symptoms& s, const storage::postgres::inspection& p, rep
   else if (!s.schema_fits && s.schema_fits.error().message.find("rowcall ") == std::string::npos)
     advice = "See `rowcall migrate status`.";
   if (!s.schema_fits)
-    out.error(
-        "schema", s.schema_fits.error().message,
-        advice);
+    out.error("schema", s.schema_fits.error().message, advice);
   else
     out.ok("schema", "schema version " + std::to_string(version));
   if (!p.missing.empty())
@@ -302,13 +300,16 @@ void judge_logs(const engine::result<std::vector<storage::postgres::damaged_sess
               "type, data) VALUES ('…', PROCESSED, 'filler', '{}'). What was submitted since the deletion has not run: "
               "submit it anew. Retention is `rowcall cleanup`.");
   if (!gaps.empty())
-    out.error("logs",
-              "numbers are missing between what these sessions have processed and their next command, which somebody has "
-              "written or deleted by hand; the engine leaves them alone: " +
-                  joined(gaps),
-              "What was inserted by hand, with nothing submitted after it, can be deleted. Otherwise fill the gap: INSERT INTO "
-              "rowcall.command_log (session_id, seq, type, data) SELECT '…', n, 'filler', '{}' FROM "
-              "generate_series(PROCESSED + 1, NEXT - 1) n; the session goes on with these, which its module rejects or answers.");
+    out.error(
+        "logs",
+        "numbers are missing between what these sessions have processed and their next command, which somebody has "
+        "written or deleted by hand; the engine leaves them alone: " +
+            joined(gaps),
+        "What was inserted by hand, with nothing submitted after it, can be deleted. Otherwise fill the gap: INSERT "
+        "INTO "
+        "rowcall.command_log (session_id, seq, type, data) SELECT '…', n, 'filler', '{}' FROM "
+        "generate_series(PROCESSED + 1, NEXT - 1) n; the session goes on with these, which its module rejects or "
+        "answers.");
 }
 
 void judge_nats(const bus::nats_facts& n, std::int64_t notice_bytes_max, report& out) {
@@ -364,11 +365,13 @@ std::vector<finding> diagnose(const symptoms& s) {
     const auto& why = s.postgres.error().message;
     if (why.find("permission denied") != std::string::npos)
       out.error("postgresql", "the database at " + s.database + " does not let this role look: " + why,
-                "Grant it what it needs (docs/operations/roles.sql; rowcall_reader is enough for the doctor), or name another role.");
+                "Grant it what it needs (docs/operations/roles.sql; rowcall_reader is enough for the doctor), or name "
+                "another role.");
     else
-      out.error("postgresql", "cannot reach the database at " + s.database + ": " + why,
-              "Check --database / ROWCALL_DATABASE_URL, that the server runs, and its pg_hba.conf. Engines and clients "
-              "wait for it.");
+      out.error(
+          "postgresql", "cannot reach the database at " + s.database + ": " + why,
+          "Check --database / ROWCALL_DATABASE_URL, that the server runs, and its pg_hba.conf. Engines and clients "
+          "wait for it.");
   } else {
     const auto& p = *s.postgres;
     judge_server(p, out);

@@ -60,7 +60,8 @@ void add_node_metrics(exposition& out, const actors::metrics& m, int turn_worker
               value_of(m.sessions_skipped));
   out.counter("rowcall_sessions_stale_total", "Sessions whose actor had to forget its state and load it again.",
               value_of(m.sessions_stale));
-  out.counter("rowcall_shards_taken_over_total", "Shards taken over from another node, or for the first time.", value_of(m.shards_taken_over));
+  out.counter("rowcall_shards_taken_over_total", "Shards taken over from another node, or for the first time.",
+              value_of(m.shards_taken_over));
   out.counter("rowcall_wakes_received_total", "Wakes heard on NATS.", value_of(m.wakes_received));
   out.counter("rowcall_wakes_dropped_total", "Wakes dropped because a queue was full; the sweep finds the work.",
               value_of(m.wakes_dropped));

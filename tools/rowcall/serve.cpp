@@ -82,8 +82,9 @@ void report_until_stopped(const actors::engine_node& node, const engine::bus& bu
         count > refusals && (refusals == 0 || now >= refusals_told_at + refusals_told_every)) {
       refusals = count;
       refusals_told_at = now;
-      spdlog::warn("NATS does not let this user publish or subscribe to what an engine needs (nats-server's log names it): "
-                   "wakes or notices do not arrive, which makes everything slow");
+      spdlog::warn(
+          "NATS does not let this user publish or subscribe to what an engine needs (nats-server's log names it): "
+          "wakes or notices do not arrive, which makes everything slow");
     }
     const auto why_not = node.why_not_ready();
     if (why_not.empty() == was_ready) continue;

@@ -83,7 +83,9 @@ TEST_F(inspector_test, finds_sessions_whose_commands_have_a_gap_where_the_engine
   sql_.query(
       "INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data)"
       " SELECT session_id, seq, seq, 'said', '{}' FROM rowcall.command_log WHERE session_id <> 'echo-whole'");
-  sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('echo-gap', 50, 'say', '{}'), ('echo-gap', 51, 'say', '{}')");
+  sql_.query(
+      "INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('echo-gap', 50, 'say', '{}'), "
+      "('echo-gap', 51, 'say', '{}')");
   sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) VALUES ('echo-late', 4, 'say', '{}')");
   const auto found = must(find_damaged_sessions(config()));
   ASSERT_EQ(found.size(), 1u);
@@ -91,7 +93,9 @@ TEST_F(inspector_test, finds_sessions_whose_commands_have_a_gap_where_the_engine
   EXPECT_EQ(found[0].processed, 3);
   EXPECT_EQ(found[0].next_command, 50);
   // What the doctor advises.
-  sql_.query("INSERT INTO rowcall.command_log (session_id, seq, type, data) SELECT 'echo-gap', n, 'filler', '{}' FROM generate_series(4, 49) n");
+  sql_.query(
+      "INSERT INTO rowcall.command_log (session_id, seq, type, data) SELECT 'echo-gap', n, 'filler', '{}' FROM "
+      "generate_series(4, 49) n");
   EXPECT_THAT(must(find_damaged_sessions(config())), IsEmpty());
 }
 
