@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -69,21 +70,22 @@ class blind_retry final : public broken_store {
   }
 };
 
-/// Commands to other sessions are forgotten in turns that follow a lost connection.
+/// Commands to other sessions are forgotten in the turns that follow a lost connection: in ten of a worker's, as it may get
+/// few of them, and not all send.
 class lost_sends final : public broken_store {
  public:
   using broken_store::broken_store;
   result<db_time> commit(std::span<const session_writes> writes) override {
     std::vector<session_writes> kept(writes.begin(), writes.end());
-    if (has_lost_)
+    if (forgetful_turns_ > 0)
       for (auto& w : kept) w.sends.clear();
     auto done = inner_->commit(kept);
-    has_lost_ = !done;
+    forgetful_turns_ = done ? std::max(0, forgetful_turns_ - 1) : 10;
     return done;
   }
 
  private:
-  bool has_lost_ = false;
+  int forgetful_turns_ = 0;
 };
 
 std::unique_ptr<turn_store> break_it(std::unique_ptr<turn_store> store, const std::string& bug) {
