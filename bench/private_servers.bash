@@ -24,6 +24,27 @@ private_servers() {
   "$rowcall" migrate up >&2
 }
 
+# built_programs TARGET…: sets build and rowcall. ROWCALL_BUILD names a build whose programs are used as they are; without it these
+# are made in build/release.
+built_programs() {
+  build=${ROWCALL_BUILD-}
+  if [[ -z $build ]]; then
+    build=$root/build/release
+    [[ ${ROWCALL_INSTALL-} == no ]] || "$root/tools/setup/packages" --tests >&2
+    (cd "$root" && cmake --preset release -DROWCALL_TESTS=OFF) >/dev/null
+    ninja -C "$build" "$@" >&2
+  fi
+  rowcall=$build/tools/rowcall/rowcall
+}
+
+# start_engine [OPTION…]: `rowcall serve` on the private servers, sets engine (its pid); base/engine.log is its log.
+start_engine() {
+  "$rowcall" serve "$@" >"$base/engine.log" 2>&1 &
+  engine=$!
+  wait_until 20 grep -q "info ready" "$base/engine.log" || { cat "$base/engine.log" >&2; die "the engine did not become ready"; }
+}
+stop_engine() { stop_process "${engine-}" "$rowcall" TERM 10; }
+
 # What a server for benchmarks has: room for the work, and no checkpoint in the middle of it.
 roomy=("shared_buffers = 512MB" "max_wal_size = 8GB" "checkpoint_timeout = 30min")
 

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 import unittest
@@ -106,11 +105,8 @@ class api(unittest.TestCase):
     @contextlib.contextmanager
     def submits_held(self, session):
         """Submits to it wait for a lock meanwhile."""
-        holder = subprocess.Popen([self.world.psql, "-XqAt", self.world.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        holder = self.world.hold(f"SELECT rowcall.lock_submit_bucket('{session}')")
         try:
-            print(f"BEGIN; SELECT rowcall.lock_submit_bucket('{session}'); SELECT 'held';", file=holder.stdin, flush=True)
-            while holder.stdout.readline().strip() != "held":
-                self.assertIsNone(holder.poll())
             yield
         finally:
             holder.communicate("COMMIT;", timeout=20)

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 import unittest
@@ -82,17 +81,13 @@ class silence(unittest.TestCase):
 
     def lock(self, table):
         """Nobody else reads it until the test ends."""
-        holder = subprocess.Popen([self.world.psql, "-XqAt", self.world.url], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True)
+        holder = self.world.hold(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
 
         def end():
             holder.kill()
             holder.communicate(timeout=30)
 
         self.addCleanup(end)
-        holder.stdin.write(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
-        holder.stdin.flush()
-        self.assertEqual(holder.stdout.readline(), "locked\n")
 
     def until(self, condition, what):
         deadline = time.monotonic() + 30

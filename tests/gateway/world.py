@@ -112,6 +112,15 @@ class World:
             raise AssertionError(done.stderr)
         return done.stdout.strip()
 
+    def hold(self, statement):
+        """A psql in whose transaction the statement has been executed: what it locks is held until that process ends."""
+        holder = subprocess.Popen([self.psql, "-XqAt", self.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        print(f"BEGIN; {statement}; SELECT 'held';", file=holder.stdin, flush=True)
+        while holder.stdout.readline().strip() != "held":
+            if holder.poll() is not None:
+                raise AssertionError(f"psql ended: {statement}")
+        return holder
+
     def login_as(self, *roles):
         """What makes a program log in as a role of its own that is a member of these, which docs/operations/roles.sql makes."""
         file = os.path.join(os.environ["ROWCALL_SOURCE_DIR"], "docs", "operations", "roles.sql")
