@@ -176,7 +176,7 @@ struct gateway::impl {
     auto& c = *shared;
     if (is_database_there != c.is_database_there)
       ports.log(is_database_there ? engine::log_level::info : engine::log_level::warning,
-                is_database_there ? "ready" : "not ready: the database can not be reached");
+                is_database_there ? "ready" : "not ready: PostgreSQL can not be reached");
     c.is_database_there = is_database_there;
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ struct store_config {
   /// When set: a connection to a database of another incarnation is refused (superseded). For whoever remembers what it
   /// read: the stores of an engine.
   std::string incarnation;
+  /// When set: asked before a connection is made, by the thread that needs it; an error is that of the operation. For
+  /// whoever starts before the database does: nothing is read or written before its schema is known to fit.
+  std::function<engine::result<void>()> may_connect;
 };
 
 std::unique_ptr<engine::turn_store> make_turn_store(store_config config, std::string node);

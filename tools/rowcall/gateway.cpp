@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <optional>
@@ -110,10 +111,37 @@ gateway::metrics_page metrics_page_of(const gateway::gateway_metrics& m) {
   return {exposition::content_type, out.text()};
 }
 
+/// Shut until the database has been seen, with a schema that fits: the gateway listens before that, and answers as it
+/// does when the database goes away later. Thread-safe.
+class database_gate {
+ public:
+  explicit database_gate(milliseconds first_look_max) : first_look_max_(first_look_max) {}
+  void set(bool is_open) {
+    {
+      const std::lock_guard lock{mutex_};
+      is_open_ = is_open;
+    }
+    changed_.notify_all();
+  }
+  /// The first look at the database is waited for: it takes as long as the connection that is asked for here would.
+  engine::result<void> pass() {
+    std::unique_lock lock{mutex_};
+    if (changed_.wait_for(lock, first_look_max_, [this] { return is_open_.has_value(); }) && *is_open_) return {};
+    return engine::fail(engine::errc::unavailable, "the database has not been reached yet");
+  }
+
+ private:
+  const milliseconds first_look_max_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<bool> is_open_;
+};
+
 /// Somebody waits for each of its statements: what takes longer is answered as unavailable.
-storage::postgres::store_config gateway_store_config_of(const global_options& global) {
+storage::postgres::store_config gateway_store_config_of(const global_options& global, database_gate& gate) {
   auto c = store_config_of(global.connection, "gateway");
   c.statement_timeout = milliseconds{10'000};
+  c.may_connect = [&gate] { return gate.pass(); };
   return c;
 }
 
@@ -139,8 +167,6 @@ exit_code run(const global_options& global, const gateway_options& options, cons
          "that everybody knows"});
   if (auto configured = require_database(global.connection); !configured) return fail_with(configured.error());
   stop_signal stop;
-  if (auto checked = await_database(global, stop); !checked) return fail_with(checked.error());
-  if (stop.is_stopped()) return exit_code::ok;
   auto bus = open_bus(global.connection, "gateway");
   if (!bus) return fail_with(bus.error());
   raise_descriptor_limit(config->connections_max);
@@ -152,19 +178,22 @@ exit_code run(const global_options& global, const gateway_options& options, cons
   if (!channel) return fail_with(channel.error());
   nats_signals signals{**channel};
 
+  database_gate gate{global.connection.connect_timeout};
   std::vector<std::unique_ptr<engine::command_store>> stores;
   for (std::size_t i = 0; i < options.submit_connections; ++i)
-    stores.push_back(storage::postgres::make_command_store(gateway_store_config_of(global)));
+    stores.push_back(storage::postgres::make_command_store(gateway_store_config_of(global, gate)));
   client::submitter_config submit;
   submit.data_bytes_max = global.data_bytes_max;
   submit.retry_for = milliseconds{5'000};
   client::submitter submitter{std::move(stores), **bus, submit};
 
   gateway::gateway_ports ports;
-  ports.make_update_store = [&] { return storage::postgres::make_update_store(gateway_store_config_of(global)); };
-  ports.make_chat_store = [&] { return storage::postgres::make_chat_store(gateway_store_config_of(global)); };
-  ports.make_admin_store = [&] { return storage::postgres::make_admin_store(gateway_store_config_of(global)); };
-  ports.make_console_store = [&] { return storage::postgres::make_console_store(gateway_store_config_of(global)); };
+  ports.make_update_store = [&] { return storage::postgres::make_update_store(gateway_store_config_of(global, gate)); };
+  ports.make_chat_store = [&] { return storage::postgres::make_chat_store(gateway_store_config_of(global, gate)); };
+  ports.make_admin_store = [&] { return storage::postgres::make_admin_store(gateway_store_config_of(global, gate)); };
+  ports.make_console_store = [&] {
+    return storage::postgres::make_console_store(gateway_store_config_of(global, gate));
+  };
   ports.modules = &modules;
   ports.submitter = &submitter;
   ports.bus = bus->get();
@@ -176,21 +205,42 @@ exit_code run(const global_options& global, const gateway_options& options, cons
     return gateway::key_ring::load(options.token_keys);
   };
   gateway::gateway server{*config, std::move(ports)};
-  if (auto started = server.start(); !started) return fail_with(started.error());
+  if (auto started = server.start(); !started) {
+    gate.set(false);  // nobody waits for a look that will not be
+    return fail_with(started.error());
+  }
   receiver.set(&server);
-  spdlog::info("rowcall {} gateway at {}; database {}; NATS {}", version, server.address(),
-               without_password(global.connection.database_url), without_password(global.connection.nats_url));
-  if (options.development)
-    spdlog::warn(
-        "the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
-  print_address(server.address(), global.json);
-  stop.wait();
+  const auto stop_server = [&] {
+    bound.emplace(options.stop_timeout + milliseconds{1'000});
+    const bool in_time = server.stop(options.stop_timeout);
+    receiver.set(nullptr);
+    return in_time;
+  };
+  // Whoever waits for the address finds the gateway at work, unless the database is away.
+  auto checked = check_database(global.connection);
+  gate.set(checked.has_value());
+  bus_watch nats{**bus, "a gateway", "streams look at the database once a second"};
+  if (checked || checked.error().code == engine::errc::unavailable) {
+    spdlog::info("rowcall {} gateway at {}; database {}; NATS {}", version, server.address(),
+                 without_password(global.connection.database_url), without_password(global.connection.nats_url));
+    if (options.development)
+      spdlog::warn(
+          "the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
+    print_address(server.address(), global.json);
+    if (!checked) checked = await_database(global, stop, [&] { nats.look(); });
+  }
+  if (!checked) {
+    stop_server();
+    return fail_with(checked.error());
+  }
+  if (!stop.is_stopped()) gate.set(true);
+  while (!stop.wait_for(milliseconds{200})) {
+    report_left_out();
+    nats.look();
+  }
 
   spdlog::info("stopping");
-  bound.emplace(options.stop_timeout + milliseconds{1'000});
-  const bool in_time = server.stop(options.stop_timeout);
-  if (!in_time) spdlog::warn("not every connection ended in time");
-  receiver.set(nullptr);
+  if (!stop_server()) spdlog::warn("not every connection ended in time");
   spdlog::info("stopped");
   return exit_code::ok;
 }

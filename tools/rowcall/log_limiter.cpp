@@ -2,8 +2,7 @@
 
 namespace rowcall::tools {
 
-bool log_limiter::admits(std::string_view key, time_point now) {
-  if (options_.lines_max == 0) return true;
+log_limiter::entry& log_limiter::entry_of(std::string_view key, time_point now) {
   auto found = entries_.find(key);
   if (found == entries_.end()) {
     if (entries_.size() >= options_.keys_max) key = {};
@@ -14,12 +13,26 @@ bool log_limiter::admits(std::string_view key, time_point now) {
     if (e.left_out > 0) ended_[found->first] += e.left_out;
     e = {now};
   }
+  return e;
+}
+
+bool log_limiter::admits(std::string_view key, time_point now) {
+  if (options_.lines_max == 0) return true;
+  auto& e = entry_of(key, now);
   if (e.written < options_.lines_max) {
     ++e.written;
     return true;
   }
   ++e.left_out;
   return false;
+}
+
+bool log_limiter::admits_one(std::string_view key, time_point now) {
+  if (options_.lines_max == 0) return true;
+  auto& e = entry_of(key, now);
+  if (e.written > 0) return false;
+  ++e.written;
+  return true;
 }
 
 std::vector<log_limiter::left_out> log_limiter::take_ended(time_point now) {

@@ -24,6 +24,9 @@ class log_limiter {
 
   /// Whether a line with this key is to be written now.
   bool admits(std::string_view key, time_point now);
+  /// The same for what a loop says again and again while it waits: one line with this key in a period, and the others
+  /// are not counted, since they say nothing else.
+  bool admits_one(std::string_view key, time_point now);
 
   struct left_out {
     std::string key;  ///< empty: of several
@@ -40,6 +43,8 @@ class log_limiter {
     std::size_t written = 0;
     std::uint64_t left_out = 0;
   };
+  entry& entry_of(std::string_view key, time_point now);
+
   options options_;
   std::map<std::string, entry, std::less<>> entries_;
   std::map<std::string, std::uint64_t, std::less<>> ended_;

@@ -121,6 +121,15 @@ void start_logging(const log_options& options) {
 
 engine::log_sink make_log_sink() { return engine::log_sink{write_limited}; }
 
+void warn_waiting(std::string_view event, std::string_view text) {
+  auto& log = shared_log();
+  {
+    const std::lock_guard lock{log.mutex};
+    if (!log.limiter.admits_one(event, std::chrono::steady_clock::now())) return;
+  }
+  write(spdlog::level::warn, text, {{event, {}, {}, {}}, 0});
+}
+
 void report_left_out(bool at_end) {
   auto& log = shared_log();
   std::vector<log_limiter::left_out> left_out;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "engine/ports.hpp"
 
@@ -21,6 +22,10 @@ void start_logging(const log_options& options);
 
 /// For the components of the engine: with the options' level, form and limit on repetition. Thread-safe.
 engine::log_sink make_log_sink();
+
+/// For a loop that waits, and says what for before each try: a warning, of which one with this event is written in each
+/// period of the limit. Thread-safe.
+void warn_waiting(std::string_view event, std::string_view text);
 
 /// Says how many lines the limit has kept back, for the periods that have ended (or all, at the end of a program).
 /// To be called now and then; thread-safe.

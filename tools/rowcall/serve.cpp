@@ -64,28 +64,11 @@ storage::postgres::store_config turn_store_config_of(const global_options& globa
 
 /// Until a signal: tells when the engine becomes ready, and when and why it stops being so.
 void report_until_stopped(const actors::engine_node& node, const engine::bus& bus, stop_signal& stop) {
-  constexpr std::chrono::minutes refusals_told_every{1};
-  bool was_ready = false, was_connected = true;
-  std::int64_t refusals = 0;
-  std::chrono::steady_clock::time_point refusals_told_at{};
+  bus_watch nats{bus, "an engine", "work is found by the sweep"};
+  bool was_ready = false;
   while (!stop.wait_for(milliseconds{200})) {
     report_left_out();
-    if (const bool connected = bus.is_connected(); connected != was_connected) {
-      was_connected = connected;
-      if (connected)
-        spdlog::info("NATS is connected");
-      else
-        spdlog::warn("NATS is not connected: work is found by the sweep until it is back");
-    }
-    const auto now = std::chrono::steady_clock::now();
-    if (const auto count = bus::counters_of(bus).permissions_refused;
-        count > refusals && (refusals == 0 || now >= refusals_told_at + refusals_told_every)) {
-      refusals = count;
-      refusals_told_at = now;
-      spdlog::warn(
-          "NATS does not let this user publish or subscribe to what an engine needs (nats-server's log names it): "
-          "wakes or notices do not arrive, which makes everything slow");
-    }
+    nats.look();
     const auto why_not = node.why_not_ready();
     if (why_not.empty() == was_ready) continue;
     was_ready = why_not.empty();
@@ -108,7 +91,7 @@ engine::result<std::string> await_incarnation(const global_options& global, stop
     if (stop.is_stopped()) return std::string{};
     auto read = storage::postgres::read_incarnation(store_config_of(global.connection, "serve"));
     if (read || !engine::is_transient(read.error().code)) return read;
-    spdlog::warn("{}. Trying again.", read.error().message);
+    warn_waiting("waiting_for_database", "waiting for PostgreSQL: " + read.error().message);
     if (stop.wait_for(wait)) return std::string{};
   }
 }
@@ -127,14 +110,15 @@ engine::result<bool> take_name(engine::node_store& nodes, const std::string& nam
     if (!engine::is_transient(joined.error().code)) return tl::make_unexpected(joined.error());
     if (joined.error().code != engine::errc::busy) {
       taken_since.reset();
-      spdlog::warn("{}. Trying again.", joined.error().message);
-    } else if (!taken_since) {
-      taken_since = steady_clock::now();
-      spdlog::warn("{}. Waiting for its end.", joined.error().message);
+      warn_waiting("waiting_for_database", "waiting for PostgreSQL: " + joined.error().message);
+    } else {
+      if (!taken_since) taken_since = steady_clock::now();
+      if (steady_clock::now() - *taken_since > patience) {
+        joined.error().message += ". Give this one another --node, or none: then it makes one up";
+        return tl::make_unexpected(joined.error());
+      }
+      warn_waiting("waiting_for_name", joined.error().message + ". Waiting for its end.");
       tell_service_manager("STATUS=another engine has this one's name");
-    } else if (steady_clock::now() - *taken_since > patience) {
-      joined.error().message += ". Give this one another --node, or none: then it makes one up";
-      return tl::make_unexpected(joined.error());
     }
     if (stop.wait_for(wait)) return false;
   }

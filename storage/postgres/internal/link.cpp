@@ -94,6 +94,8 @@ link::~link() { close(); }
 
 engine::result<void> link::open() {
   if (session_) return {};
+  if (config_.may_connect)
+    if (auto may = config_.may_connect(); !may) return may;
   try {
     connection_ = std::make_unique<pqxx::basic_connection_base<telling_connect>>(connection_string(config_));
     native_ = telling_connect::started;

@@ -60,9 +60,18 @@ TEST_F(log_limiter_test, a_flood_of_different_keys_shares_one_limit) {
   EXPECT_EQ(left[0].count, 97u);
 }
 
+TEST_F(log_limiter_test, admits_one_line_in_a_period_of_what_a_loop_repeats_and_counts_none_of_the_others) {
+  EXPECT_TRUE(limiter.admits_one("a", start));
+  EXPECT_FALSE(limiter.admits_one("a", start + 9'999ms));
+  EXPECT_TRUE(limiter.admits_one("b", start)) << "something new";
+  EXPECT_TRUE(limiter.admits_one("a", start + 10s));
+  EXPECT_TRUE(limiter.take_all().empty());
+}
+
 TEST_F(log_limiter_test, without_a_limit_admits_all) {
   limiter = log_limiter{{.lines_max = 0}};
   EXPECT_EQ(admitted("a", 1'000, 0s), 1'000);
+  EXPECT_TRUE(limiter.admits_one("b", start) && limiter.admits_one("b", start));
 }
 
 }  // namespace

@@ -399,6 +399,9 @@ TEST(serve, does_not_start_with_the_name_of_an_engine_that_runs) {
   const auto run = world.run({"serve", "--node", "shop-1"});
   EXPECT_EQ(run.exit_code, 8);
   EXPECT_THAT(run.err, HasSubstr("rowcall: another engine with the name shop-1 is running"));
+  EXPECT_EQ(run.err.find("Waiting for its end"), run.err.rfind("Waiting for its end"))
+      << "said once, tried all the time\n"
+      << run.err;
   EXPECT_EQ(world.stop_engine(), 0) << world.engine().output();
 }
 
