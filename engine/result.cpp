@@ -19,6 +19,7 @@ std::string_view to_string(errc code) {
     case errc::schema_mismatch: return "schema_mismatch";
     case errc::superseded: return "superseded";
     case errc::unavailable: return "unavailable";
+    case errc::not_permitted: return "not_permitted";
     case errc::internal: return "internal";
   }
   return "internal";

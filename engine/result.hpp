@@ -25,6 +25,7 @@ enum class errc {
   schema_mismatch,        ///< the database's schema is not the one this binary needs
   superseded,             ///< the database was restored, or its schema has moved past this process: start anew
   unavailable,            ///< a component is stopped or not connected yet
+  not_permitted,          ///< the database role lacks a right; the message is the server's
   internal,               ///< anything else; the message is the server's
 };
 

@@ -109,7 +109,8 @@ void read_for_operator(context& c, const exchange_ptr& e, std::function<http_ans
 }
 
 http_answer operator_problem(const engine::error& error) {
-  if (error.code == engine::errc::internal || error.code == engine::errc::schema_mismatch)
+  if (error.code == engine::errc::internal || error.code == engine::errc::not_permitted ||
+      error.code == engine::errc::schema_mismatch)
     return problem(500, "internal", error.message);
   if (error.code == engine::errc::timed_out)
     return problem_later(503, "unavailable", "the database took too long, and was told to stop: " + error.message, 1);

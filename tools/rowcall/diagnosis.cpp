@@ -362,16 +362,16 @@ std::string_view to_string(severity s) {
 std::vector<finding> diagnose(const symptoms& s) {
   report out;
   if (!s.postgres) {
-    const auto& why = s.postgres.error().message;
-    if (why.find("permission denied") != std::string::npos)
-      out.error("postgresql", "the database at " + s.database + " does not let this role look: " + why,
+    const auto& why = s.postgres.error();
+    if (why.code == engine::errc::not_permitted)
+      out.error("postgresql", "the database at " + s.database + " does not let this role look: " + why.message,
                 "Grant it what it needs (docs/operations/roles.sql; rowcall_reader is enough for the doctor), or name "
                 "another role.");
     else
       out.error(
-          "postgresql", "cannot reach the database at " + s.database + ": " + why,
-          "Check --database / ROWCALL_DATABASE_URL, that the server runs, and its pg_hba.conf. Engines and clients "
-          "wait for it.");
+          "postgresql", "cannot reach the database at " + s.database + ": " + why.message,
+          "Check --database / ROWCALL_DATABASE_URL, that the server runs, and that it lets this role in (pg_hba.conf, "
+          "the right CONNECT). Engines and clients wait for it.");
   } else {
     const auto& p = *s.postgres;
     judge_server(p, out);

@@ -13,8 +13,7 @@ namespace {
 using engine::errc;
 using engine::error;
 
-/// The server's text on one line, without the place in our own functions that it names: of no use to whoever asked for
-/// something.
+/// The server's text on one line.
 std::string line(std::string_view text) {
   std::string out;
   for (char c : text) {
@@ -25,7 +24,6 @@ std::string line(std::string_view text) {
   while (!out.empty() && out.back() == ' ') out.pop_back();
   constexpr std::string_view prefix = "ERROR: ";
   if (out.starts_with(prefix)) out.erase(0, prefix.size());
-  if (const auto at = out.find(" CONTEXT: "); at != std::string::npos) out.resize(at);
   return out;
 }
 
@@ -86,6 +84,8 @@ error current_error(on_loss loss) {
     return lost(loss, e.what());
   } catch (const pqxx::unique_violation& e) {
     return unique(e.what());
+  } catch (const pqxx::insufficient_privilege& e) {  // 42501, which libpqxx 6.4 does not tell in sqlstate()
+    return {errc::not_permitted, line(e.what())};
   } catch (const pqxx::sql_error& e) {
     return from_sqlstate(e.sqlstate(), loss, e.what());
   } catch (const std::invalid_argument& e) {

@@ -99,6 +99,8 @@ engine::result<void> link::open() {
   try {
     connection_ = std::make_unique<pqxx::basic_connection_base<telling_connect>>(connection_string(config_));
     native_ = telling_connect::started;
+    // The place in our own functions, which is of no use to whoever asked for something.
+    PQsetErrorContextVisibility(native_, PQSHOW_CONTEXT_NEVER);
     answer_.begin(PQsocket(native_));
     const awaiting answer{*this};
     quiet_ = std::make_unique<pqxx::quiet_errorhandler>(*connection_);  // notices would go to stderr

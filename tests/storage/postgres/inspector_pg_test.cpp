@@ -2,6 +2,7 @@
 
 #include "storage/postgres/internal/schema_objects.hpp"
 #include "tests/storage/postgres/postgres_test.hpp"
+#include "tests/support/servers.hpp"
 
 namespace rowcall::storage::postgres {
 namespace {
@@ -42,6 +43,17 @@ TEST_F(inspector_test, expects_every_object_that_the_migrations_made) {
       "EXECUTE format('DROP INDEX %s', r.i); END LOOP; END $$");
   const auto missing = must(inspect(config(), std::chrono::seconds{300})).missing;
   for (const auto& object : expected) EXPECT_THAT(missing, Contains(object)) << object.kind << " " << object.name;
+}
+
+TEST_F(inspector_test, tells_a_role_without_rights_by_the_code_of_the_error) {
+  const auto role = "r" + support::unique_name();
+  sql_.query("CREATE ROLE " + role + " LOGIN");
+  auto c = config();
+  c.url.replace(c.url.find("rowcall@"), 7, role);
+  const auto refused = inspect(c, std::chrono::seconds{300});
+  sql_.query("DROP ROLE " + role);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::not_permitted) << refused.error().message;
 }
 
 TEST_F(inspector_test, tells_who_holds_the_horizon) {

@@ -61,7 +61,8 @@ TEST(diagnosis, gives_advice_with_everything_that_is_not_well) {
 
 TEST(diagnosis, does_not_take_a_role_without_rights_for_an_outage) {
   auto s = healthy();
-  s.postgres = engine::fail(engine::errc::internal, "permission denied for schema rowcall");
+  s.postgres =
+      engine::fail(engine::errc::not_permitted, "keine Berechtigung für Schema rowcall");  // whatever its language
   const auto findings = diagnose(s);
   EXPECT_THAT(findings.front().text, HasSubstr("does not let this role look"));
   EXPECT_THAT(findings.front().advice, HasSubstr("roles.sql"));
