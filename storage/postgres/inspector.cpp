@@ -124,6 +124,15 @@ result<std::vector<damaged_session>> find_damaged_sessions(const store_config& c
   return out;
 }
 
+result<kept_rows> find_kept_rows(const store_config& config, std::chrono::seconds older_than) {
+  internal::link link(config, {"inspect_kept"});
+  auto rows = link.exec(call("inspect_kept").number(older_than.count()).number(sessions_looked_at_max).str());
+  if (!rows) return tl::make_unexpected(rows.error());
+  const auto row = (*rows)[0];
+  const auto number = [&](int column) { return internal::number(row[column]); };
+  return kept_rows{{number(0), number(1), number(2)}, {number(3), number(4), number(5)}, internal::text(row[6]) == "t"};
+}
+
 result<inspection> inspect(const store_config& config, std::chrono::seconds transaction_age_min) {
   internal::link link(config,
                       {"inspect_settings", "inspect_clock", "inspect_objects", "inspect_holders", "inspect_commit"});

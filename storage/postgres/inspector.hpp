@@ -59,6 +59,22 @@ struct damaged_session {
 /// Looks at 100,000 sessions, returns 5 at most. Needs the schema. Errors: unavailable, and what the server says.
 engine::result<std::vector<damaged_session>> find_damaged_sessions(const store_config& config);
 
+/// Rows of the logs that are older than some age and that retention leaves all the same: a session's log is deleted up
+/// to its last snapshot, and as a whole where it has none. Without what stays in any case (its last command and update)
+/// and what is pending.
+struct kept_rows {
+  struct part {
+    std::int64_t sessions = 0, commands = 0, updates = 0;
+    friend bool operator==(const part&, const part&) = default;
+  };
+  part without_snapshot;  ///< of sessions that have none
+  part above_snapshot;    ///< younger than their session's last one
+  bool is_exact = true;   ///< false: there are more sessions than were looked at
+};
+
+/// Looks at 100,000 sessions. Needs the schema. Errors: unavailable, and what the server says.
+engine::result<kept_rows> find_kept_rows(const store_config& config, std::chrono::seconds older_than);
+
 /// Transactions are told from `transaction_age_min` on. Errors: unavailable, and what the server says.
 engine::result<inspection> inspect(const store_config& config, std::chrono::seconds transaction_age_min);
 

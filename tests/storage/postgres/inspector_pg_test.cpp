@@ -56,6 +56,25 @@ TEST_F(inspector_test, tells_a_role_without_rights_by_the_code_of_the_error) {
   EXPECT_EQ(refused.error().code, errc::not_permitted) << refused.error().message;
 }
 
+TEST_F(inspector_test, counts_what_retention_leaves_for_lack_of_a_snapshot) {
+  // echo-bare: no snapshot; echo-cut: one after 4 of 10; echo-young: not older; echo-waits: 2 of 5 processed.
+  sql_.query(R"(
+      INSERT INTO rowcall.sessions (session_id) VALUES ('echo-bare'), ('echo-cut'), ('echo-young'), ('echo-waits'), ('echo-new');
+      INSERT INTO rowcall.command_log (session_id, seq, type, data, created_at)
+        SELECT s.session_id, n, 'say', '{}', now() - CASE s.session_id WHEN 'echo-young' THEN interval '1 h' ELSE interval '2 d' END
+        FROM rowcall.sessions s, generate_series(1, 10) n
+        WHERE s.session_id <> 'echo-new' AND (s.session_id <> 'echo-waits' OR n <= 5);
+      INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data, created_at)
+        SELECT session_id, seq, seq, 'said', '{}', created_at FROM rowcall.command_log
+        WHERE session_id <> 'echo-waits' OR seq <= 2;
+      INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state) VALUES ('echo-cut', 4, 4, '{}');)");
+  const auto kept = must(find_kept_rows(config(), std::chrono::hours{24}));
+  EXPECT_EQ(kept.without_snapshot, (kept_rows::part{2, 9 + 2, 9 + 1}));
+  EXPECT_EQ(kept.above_snapshot, (kept_rows::part{1, 5, 5}));
+  EXPECT_TRUE(kept.is_exact);
+  EXPECT_EQ(must(find_kept_rows(config(), std::chrono::hours{72})).without_snapshot, kept_rows::part{});
+}
+
 TEST_F(inspector_test, tells_who_holds_the_horizon) {
   support::sql_connection idle{database_.url()};
   idle.query("SET application_name = 'sleeper'; BEGIN; SELECT 1");

@@ -372,7 +372,10 @@ TEST(cleanup, tells_what_it_deleted) {
   fill_logs(url);
   auto run = world.run({"cleanup", "--older-than", "1d", "--chunk", "3", "--json"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(run.out, "{\"commands\":8,\"updates\":8,\"snapshots\":1,\"domain_rows\":0,\"more\":false}\n");
+  EXPECT_EQ(run.out,
+            "{\"commands\":8,\"updates\":8,\"snapshots\":1,\"domain_rows\":0,\"more\":false,\"kept\":{"
+            "\"without_snapshot\":{\"sessions\":1,\"commands\":9,\"updates\":9},"
+            "\"above_snapshot\":{\"sessions\":1,\"commands\":1,\"updates\":1},\"is_exact\":true}}\n");
   const auto left_of = [&](const std::string& table) {
     return support::query(url,
                           "SELECT session_id, min(seq), max(seq) FROM rowcall." + table + " GROUP BY 1 ORDER BY 1");
@@ -383,7 +386,14 @@ TEST(cleanup, tells_what_it_deleted) {
   EXPECT_EQ(left_of("snapshots"), (support::rows{{"echo-old", "8", "8"}, {"echo-young", "10", "10"}}));
   run = world.run({"cleanup", "--older-than", "1d"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(run.out, "deleted 0 commands, 0 updates, 0 snapshots and 0 domain rows older than 1d\n");
+  EXPECT_EQ(
+      run.out,
+      "deleted 0 commands, 0 updates, 0 snapshots and 0 domain rows older than 1d\n"
+      "kept, though older: 9 commands and 9 updates of 1 session without a snapshot (the first is made after "
+      "--snapshot-interval-updates)\n"
+      "kept, though older: 1 command and 1 update of 1 session above the last snapshot (until the next one is made)\n");
+  run = world.run({"cleanup", "--older-than", "3d"});
+  EXPECT_EQ(run.out, "deleted 0 commands, 0 updates, 0 snapshots and 0 domain rows older than 3d\n");
 }
 
 TEST(serve, ends_with_exit_code_0_on_sigterm) {
