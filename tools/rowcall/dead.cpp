@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "tools/rowcall/actions.hpp"
@@ -23,18 +24,33 @@ std::string json_of(const engine::dead_letter& d) {
   return std::move(w).str();
 }
 
+void print_table(const std::vector<engine::dead_letter>& letters) {
+  // More where one is longer, so that everything stays below its title.
+  std::size_t session_columns = 24, type_columns = 20;
+  for (const auto& d : letters) {
+    session_columns = std::max(session_columns, d.session.str().size());
+    type_columns = std::max(type_columns, sanitised(d.type).size());
+  }
+  const auto line = [&](const std::string& at, const std::string& session, const std::string& command,
+                        const std::string& type, const std::string& error) {
+    std::printf("%-27s  %-*s %7s  %-*s %s\n", at.c_str(), static_cast<int>(session_columns), session.c_str(),
+                command.c_str(), static_cast<int>(type_columns), type.c_str(), error.c_str());
+  };
+  line("failed at", "session", "command", "type", "error");
+  for (const auto& d : letters)
+    line(format_time(d.failed_at), d.session.str(), std::to_string(d.command.value), sanitised(d.type),
+         sanitised(d.error) + (d.resolution.empty() ? "" : "  -- ") + d.resolution);
+}
+
 exit_code list(engine::admin_store& store, const dead_options& options, bool json) {
   auto letters = store.dead_letters(options.limit, options.all);
   if (!letters) return fail_with(letters.error());
-  for (const auto& d : *letters) {
-    if (json)
-      std::printf("%s\n", json_of(d).c_str());
-    else
-      std::printf("%s  %-24s %6lld  %-20s %s%s%s\n", format_time(d.failed_at).c_str(), d.session.str().c_str(),
-                  static_cast<long long>(d.command.value), sanitised(d.type).c_str(), sanitised(d.error).c_str(),
-                  d.resolution.empty() ? "" : "  -- ", d.resolution.c_str());
-  }
-  if (!json && letters->empty()) std::printf("no dead letters\n");
+  if (json)
+    for (const auto& d : *letters) std::printf("%s\n", json_of(d).c_str());
+  else if (letters->empty())
+    std::printf("no dead letters\n");
+  else
+    print_table(*letters);
   return exit_code::ok;
 }
 

@@ -328,6 +328,25 @@ TEST(dead, is_listed_shown_redriven_and_dropped) {
   EXPECT_EQ(run.err, "rowcall: the dead letter echo-1/2 was dropped\n");
 }
 
+TEST(dead, list_has_a_title_over_each_column) {
+  rowcall_world world;
+  support::query(
+      world.database().url(),
+      "INSERT INTO rowcall.dead_letters (session_id, command_seq, type, data, error, attempts) VALUES "
+      "('echo-1', 12, 'say', '{}', 'told to fail', 1), ('echo-a_name_that_is_longer_than_most', 3, 'say', '{}', "
+      "'told to fail', 1)");
+  const auto lines = world.run({"dead", "list"}).lines();
+  ASSERT_THAT(lines, SizeIs(3));
+  const auto& titles = lines[0];
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i].find("echo-"), titles.find("session")) << titles << "\n" << lines[i];
+    EXPECT_EQ(lines[i].find("say "), titles.find("type")) << titles << "\n" << lines[i];
+    EXPECT_EQ(lines[i].find("told to fail"), titles.find("error")) << titles << "\n" << lines[i];
+  }
+  EXPECT_EQ(titles.find("failed at"), 0u);
+  EXPECT_EQ(lines[1].find(" 3 ") + 2, titles.find("command") + 7) << "numbers end where their title does";
+}
+
 TEST(restored, is_refused_while_an_engine_runs) {
   rowcall_world world;
   ASSERT_TRUE(world.start_engine({"--node", "shop-1"}));
