@@ -11,7 +11,7 @@
 --     CREATE ROLE shop LOGIN PASSWORD '…' IN ROLE rowcall_submitter, rowcall_follower;
 --     CREATE ROLE gateway_1 LOGIN PASSWORD '…' IN ROLE rowcall_gateway, rowcall_operator;
 --
---   rowcall_engine     `rowcall serve`, with its retention
+--   rowcall_engine     `rowcall serve`, with its retention, and `rowcall dead park`
 --   rowcall_submitter  client::submitter, rowcall.submit, `rowcall submit` (--wait needs rowcall_follower as well)
 --   rowcall_follower   client::follower, rowcall.updates_after, `rowcall follow`; reads updates and nothing of the commands
 --   rowcall_reader     reads everything, changes nothing: `rowcall status`, `rowcall doctor`, reports

@@ -227,6 +227,14 @@ TEST_F(roles_e2e_test, each_is_refused_what_is_not_its_own) {
   }
 }
 
+TEST_F(roles_e2e_test, an_engines_role_is_enough_to_park_what_waits_for_a_kind_that_is_gone) {
+  support::query(owner().database_url,
+                 "INSERT INTO rowcall.kinds (kind) VALUES ('mail'); SELECT rowcall.submit('mail-1', 'post', '{}')");
+  const auto run = e2e::run_rowcall(as("an_engine"), {"dead", "park", "--kind", "mail"});
+  EXPECT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("parked 1 command of the kind mail"));
+}
+
 TEST_F(roles_e2e_test, the_command_line_says_who_may_not) {
   const auto submit = e2e::run_rowcall(as("a_follower"), {"submit", "echo-a", "say", "{}"});
   EXPECT_EQ(submit.exit_code, 1);

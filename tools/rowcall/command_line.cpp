@@ -197,6 +197,13 @@ void add_dead(CLI::App& app, dead_options& o) {
   add("show", "everything about one", dead_options::verb::show);
   add("redrive", "submit it again, as a new command that is linked to it", dead_options::verb::redrive);
   add("drop", "mark it as dealt with", dead_options::verb::drop);
+  auto* park =
+      sub->add_subcommand("park", "make dead letters of all that waits for a kind that no engine serves any more");
+  park->callback([&o] { o.what = dead_options::verb::park; });
+  park->add_option("--kind", o.kind, "the kind of the sessions, which no running engine may serve")
+      ->required()
+      ->configurable(false)  // one that stays would be parked another time
+      ->type_name("KIND");
 }
 
 void add_doctor(CLI::App& app) {

@@ -3,6 +3,7 @@
 
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/format.hpp"
+#include "tools/rowcall/park.hpp"
 
 namespace rowcall::tools {
 namespace {
@@ -97,6 +98,7 @@ exit_code redrive(engine::admin_store& store, const global_options& global, cons
 }  // namespace
 
 exit_code run(const global_options& global, const dead_options& options) {
+  if (options.what == dead_options::verb::park) return park(global, options.kind);
   engine::session_id session;
   if (options.what != dead_options::verb::list) {
     auto parsed = engine::session_id::parse(options.session);
@@ -107,6 +109,8 @@ exit_code run(const global_options& global, const dead_options& options) {
   const auto store = storage::postgres::make_admin_store(store_config_of(global.connection, "dead"));
   const engine::command_seq command{options.command};
   switch (options.what) {
+    case dead_options::verb::park:
+      break;
     case dead_options::verb::list:
       return list(*store, options, global.json);
     case dead_options::verb::show: {

@@ -60,12 +60,13 @@ struct cleanup_options {
 };
 
 struct dead_options {
-  enum class verb { list, show, redrive, drop };
+  enum class verb { list, show, redrive, drop, park };
   verb what = verb::list;
   std::string session;
   std::int64_t command = 0;
   std::size_t limit = 100;
   bool all = false;  ///< list: resolved ones as well
+  std::string kind;  ///< park: of the sessions
 };
 
 struct doctor_options {};

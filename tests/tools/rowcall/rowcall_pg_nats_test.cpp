@@ -62,6 +62,7 @@ TEST(every_client, says_how_to_migrate_a_database_without_a_schema) {
                                 {"follow", "echo-1"},
                                 {"submit", "echo-1", "ping", "{}"},
                                 {"dead", "list"},
+                                {"dead", "park", "--kind", "mail"},
                                 {"cleanup", "--older-than", "1d"},
                                 {"restored"},
                                 {"serve"},
@@ -345,6 +346,67 @@ TEST(dead, list_has_a_title_over_each_column) {
   }
   EXPECT_EQ(titles.find("failed at"), 0u);
   EXPECT_EQ(lines[1].find(" 3 ") + 2, titles.find("command") + 7) << "numbers end where their title does";
+}
+
+/// Sessions of the kind mail, whose module is gone: mail-1 has a state of five updates in a snapshot, and three
+/// commands that wait (the first of them was held by a failure); mail-2 has two.
+void leave_a_kind_behind(const std::string& url) {
+  support::query(url, R"(
+      INSERT INTO rowcall.kinds (kind) VALUES ('mail');
+      SELECT rowcall.submit('mail-1', 'post', jsonb_build_object('n', n)) FROM generate_series(1, 5) n;
+      INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data)
+        SELECT session_id, seq, seq, 'posted', data FROM rowcall.command_log;
+      INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state) VALUES ('mail-1', 5, 5, '{"posts":5}');
+      SELECT rowcall.submit('mail-1', 'post', jsonb_build_object('n', n)) FROM generate_series(6, 8) n;
+      SELECT rowcall.submit('mail-2', 'post', '{}') FROM generate_series(1, 2);
+      INSERT INTO rowcall.retries (session_id, command_seq, attempts, next_at, last_error)
+        VALUES ('mail-1', 6, 3, clock_timestamp() + interval '300 ms', 'no mail server');
+      DELETE FROM rowcall.kinds WHERE kind = 'mail')");
+}
+
+TEST(dead, park_makes_dead_letters_of_what_waits_for_a_kind_that_is_gone) {
+  rowcall_world world;
+  const auto& url = world.database().url();
+  leave_a_kind_behind(url);
+  ASSERT_TRUE(world.start_engine({"--session-pending-max", "77"})) << world.engine().output();
+  ASSERT_EQ(world.run({"submit", "echo-1", "ping", "{}", "--wait"}).exit_code, 0);
+  EXPECT_THAT(world.run({"doctor"}).out, HasSubstr("rowcall dead park"));
+  const auto admission = support::query(url, "SELECT session_pending_max, pending_max FROM rowcall.admission");
+
+  auto run = world.run({"dead", "park", "--kind", "mail", "--json"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.out, "{\"kind\":\"mail\",\"parked\":5}\n");
+  run = world.run({"dead", "list", "--json"});
+  ASSERT_THAT(run.lines(), SizeIs(5));
+  for (const auto& line : run.lines())
+    EXPECT_THAT(line, AllOf(HasSubstr("mail-"), HasSubstr("no engine serves this kind any more"))) << line;
+  // Receipts like any other, numbered on; the states are as they were.
+  EXPECT_EQ(support::query(url,
+                           "SELECT session_id, min(seq), max(seq), max(command_seq), min(type) FROM rowcall.update_log "
+                           "WHERE type = 'command_failed' GROUP BY 1 ORDER BY 1"),
+            (support::rows{{"mail-1", "6", "8", "8", "command_failed"}, {"mail-2", "1", "2", "2", "command_failed"}}));
+  EXPECT_EQ(support::query(url, "SELECT session_id, seq, state FROM rowcall.snapshots"),
+            (support::rows{{"mail-1", "5", R"({"posts": 5})"}}));
+  EXPECT_EQ(member(world.run({"status", "--json"}).out, "unserved_commands"), "0");
+  EXPECT_EQ(member(world.run({"status", "--json"}).out, "retrying"), "0");
+  // Nothing else is changed by it.
+  EXPECT_EQ(support::query(url, "SELECT count(*) FROM rowcall.kinds WHERE kind = 'mail'"), (support::rows{{"0"}}));
+  EXPECT_EQ(support::query(url, "SELECT session_pending_max, pending_max FROM rowcall.admission"), admission);
+  EXPECT_EQ(world.run({"submit", "echo-1", "ping", "{}", "--wait"}).exit_code, 0);
+
+  run = world.run({"dead", "park", "--kind", "mail"});
+  EXPECT_EQ(run.out, "parked 0 commands of the kind mail\n") << run.err;
+  run = world.run({"dead", "redrive", "mail-2", "1", "--json"});
+  EXPECT_EQ(member(run.out, "command_seq"), "3") << run.err;
+}
+
+TEST(dead, park_leaves_alone_what_a_running_engine_serves) {
+  rowcall_world world;
+  ASSERT_TRUE(world.start_engine());
+  auto run = world.run({"dead", "park", "--kind", "echo"});
+  EXPECT_EQ(run.exit_code, 8) << run.out;
+  EXPECT_EQ(run.err, "rowcall: a running engine serves the kind echo: what waits is its work\n");
+  EXPECT_EQ(world.run({"dead", "park", "--kind", "no-kind"}).exit_code, 2);
 }
 
 TEST(restored, is_refused_while_an_engine_runs) {
