@@ -101,6 +101,25 @@ class outage(unittest.TestCase):
         gateway.wait_for("waiting for PostgreSQL: ")
         self.assertEqual(gateway.stop(), 0)
 
+    def test_nothing_is_read_or_written_before_the_schema_is_known_to_fit(self):
+        holder = self.world.hold("LOCK TABLE rowcall.migrations IN ACCESS EXCLUSIVE MODE")
+        self.addCleanup(holder.communicate, timeout=DEADLINE_S)
+        self.addCleanup(holder.kill)
+        self.take_database_away()
+        gateway, address = self.start()
+        client = Client(address, token_of("ann"))
+        self.bring_database_back()
+        programs = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.world.name}' AND application_name = 'rowcall %s'"
+        self.until(lambda: self.world.sql(programs % "check" + " AND wait_event_type = 'Lock'", self.world.admin_url) == "1",
+                   "looks at the schema")
+        self.assertEqual(client.get("/v1/sessions/user-ann/updates").status, 503)
+        self.assertEqual(client.get("/readyz").status, 503)
+        self.assertEqual(self.world.sql(programs % "gateway", self.world.admin_url), "0")
+        holder.kill()
+        self.until(lambda: client.get("/readyz").status == 200, "ready")
+        self.assertEqual(client.get("/v1/sessions/user-ann/updates").status, 200)
+        self.assertEqual(gateway.stop(), 0)
+
     def test_a_database_that_comes_with_another_schema_ends_the_gateway(self):
         self.world.rowcall("migrate", "down", "--to", "0")
         self.take_database_away()
