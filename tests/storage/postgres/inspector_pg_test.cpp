@@ -57,11 +57,13 @@ TEST_F(inspector_test, tells_a_role_without_rights_by_the_code_of_the_error) {
 }
 
 TEST_F(inspector_test, counts_what_retention_leaves_for_lack_of_a_snapshot) {
-  // echo-bare: no snapshot; echo-cut: one after 4 of 10; echo-young: not older; echo-waits: 2 of 5 processed.
+  // echo-bare: no snapshot; echo-cut: one after 4 of 10; echo-young: not older; echo-waits: 2 of 5 processed; echo-half:
+  // 6 of 10 are older.
   sql_.query(R"(
-      INSERT INTO rowcall.sessions (session_id) VALUES ('echo-bare'), ('echo-cut'), ('echo-young'), ('echo-waits'), ('echo-new');
+      INSERT INTO rowcall.sessions (session_id) VALUES ('echo-bare'), ('echo-cut'), ('echo-young'), ('echo-waits'), ('echo-new'), ('echo-half');
       INSERT INTO rowcall.command_log (session_id, seq, type, data, created_at)
-        SELECT s.session_id, n, 'say', '{}', now() - CASE s.session_id WHEN 'echo-young' THEN interval '1 h' ELSE interval '2 d' END
+        SELECT s.session_id, n, 'say', '{}', now() - CASE
+          WHEN s.session_id = 'echo-young' OR s.session_id = 'echo-half' AND n > 6 THEN interval '1 h' ELSE interval '2 d' END
         FROM rowcall.sessions s, generate_series(1, 10) n
         WHERE s.session_id <> 'echo-new' AND (s.session_id <> 'echo-waits' OR n <= 5);
       INSERT INTO rowcall.update_log (session_id, seq, command_seq, type, data, created_at)
@@ -69,7 +71,7 @@ TEST_F(inspector_test, counts_what_retention_leaves_for_lack_of_a_snapshot) {
         WHERE session_id <> 'echo-waits' OR seq <= 2;
       INSERT INTO rowcall.snapshots (session_id, seq, command_seq, state) VALUES ('echo-cut', 4, 4, '{}');)");
   const auto kept = must(find_kept_rows(config(), std::chrono::hours{24}));
-  EXPECT_EQ(kept.without_snapshot, (kept_rows::part{2, 9 + 2, 9 + 1}));
+  EXPECT_EQ(kept.without_snapshot, (kept_rows::part{3, 9 + 2 + 6, 9 + 1 + 6}));
   EXPECT_EQ(kept.above_snapshot, (kept_rows::part{1, 5, 5}));
   EXPECT_TRUE(kept.is_exact);
   EXPECT_EQ(must(find_kept_rows(config(), std::chrono::hours{72})).without_snapshot, kept_rows::part{});
