@@ -9,6 +9,7 @@
 #include <boost/beast/http/write.hpp>
 #include <cstdio>
 
+#include "engine/give_back.hpp"
 #include "gateway/internal/answers.hpp"
 
 namespace rowcall::gateway::internal {
@@ -69,7 +70,7 @@ void connection::read_request() {
     input_ = std::make_unique<boost::beast::flat_buffer>(config.header_bytes_max + 16 * 1024);
   }
   auto address = std::move(request_.address);
-  request_ = {};
+  engine::give_back(request_);
   request_.address = std::move(address);
   extra_.clear();
   parser_ = std::make_unique<parser>();
@@ -240,8 +241,8 @@ void connection::write_answer() {
 }
 
 void connection::answered() {
-  body_out_ = {};
-  if (out_.capacity() > kept_buffer_bytes_max) out_ = {};
+  engine::give_back(body_out_);
+  if (out_.capacity() > kept_buffer_bytes_max) engine::give_back(out_);
   if (is_keep_alive_) return read_request();
   linger();
 }
@@ -284,8 +285,8 @@ std::shared_ptr<event_sink> connection::begin_stream(std::vector<name_value> hea
   append_field(head, "Connection", "close");
   if (!is_http_1_0_) append_field(head, "Transfer-Encoding", "chunked");
   head += "\r\n";
-  request_ = {};
-  extra_ = {};
+  engine::give_back(request_);
+  engine::give_back(extra_);
   events_ = std::move(events);
   out_ = std::move(head);
   if (is_head_) is_ending_ = true;
@@ -332,7 +333,7 @@ void connection::write_rest() {
   }
   out_.erase(0, error ? 0 : count);
   if (out_.empty()) {
-    if (out_.capacity() > 512) out_ = {};
+    if (out_.capacity() > 512) engine::give_back(out_);
     if (is_ending_) wrote();
     return;
   }
@@ -341,7 +342,7 @@ void connection::write_rest() {
   asio::async_write(socket_, asio::buffer(out_), [self = shared_from_this()](const error_code& failed, std::size_t) {
     if (failed) return self->close();
     self->is_writing_ = false;
-    self->out_ = {};
+    engine::give_back(self->out_);
     self->wrote();
   });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/give_back.hpp"
 #include "engine/json.hpp"
 
 namespace rowcall::gateway::internal {
@@ -76,7 +77,7 @@ void stream::closed() {
 void stream::leave(std::uint32_t index) {
   auto& s = subs_[index];
   s.is_ended = true;
-  s.page.clear();
+  engine::give_back(s.page);
   if (auto* const from = std::exchange(s.from, nullptr)) context_.feeds->leave(*from, s.slot);
 }
 
@@ -174,7 +175,7 @@ bool stream::take_from(std::uint32_t index, std::string& out) {
     if (s.page_next < s.page.size()) {
       next = s.page[s.page_next++];
       if (s.page_next == s.page.size()) {
-        s.page = {};
+        engine::give_back(s.page);
         s.page_next = 0;
       }
       if (next->seq <= s.position) continue;

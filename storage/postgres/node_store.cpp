@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "engine/give_back.hpp"
 #include "storage/postgres/internal/call.hpp"
 #include "storage/postgres/internal/link.hpp"
 #include "storage/postgres/internal/nodes.hpp"
@@ -284,12 +285,15 @@ class node_store final : public engine::node_store {
     const auto unremembered = std::exchange(memory_.unremembered_xid, sweep_memory::nothing);
     const auto from = std::min(memory_.has_scanned ? memory_.from_xid : mark, unremembered);
     auto goes_on = scan(from, kinds, found);
-    looked_at_ = {};  // with its buckets: after a crowd they are many
+    give_back(looked_at_);  // with its buckets: after a crowd they are many
     if (!goes_on || !*goes_on) {
       memory_.unremembered_xid = std::min(memory_.unremembered_xid, unremembered);
       return goes_on;
     }
-    if (memory_.pending.empty()) memory_.pending = {};
+    if (memory_.pending.empty()) {
+      give_back(memory_.pending);
+      give_back(memory_.rotation);
+    }
     memory_.has_scanned = true;
     memory_.from_xid = seen_xmax;
     memory_.open_xids = internal::string(seen[2]);

@@ -330,6 +330,32 @@ class hostile(unittest.TestCase):
             self.assertEqual(answer.json["status"], answer.status)
         self.assertEqual(self.stored(), before)
 
+    def test_a_kept_connection_does_not_keep_its_largest_body(self):
+        process = f"/proc/{self.world.gateway.child.pid}/"
+        with open(process + "maps") as maps:
+            if "libasan" in maps.read():
+                self.skipTest("the sanitizer keeps what is freed")
+
+        def resident_bytes():
+            with open(process + "statm") as statm:
+                return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+        size = 1_000_000
+        body = b"[" * size  # not even JSON
+        clients = [self.world.client("ann") for _ in range(61)]
+
+        def post(client):
+            answer = client.post("/v1/sessions/user-ann/commands", body, headers={"Content-Type": "application/json"})
+            self.assertEqual(answer.status, 400)
+
+        post(clients[0])
+        before = resident_bytes()
+        for client in clients[1:]:
+            post(client)
+        self.assertLess(resident_bytes() - before, 60 * size / 3)
+        for client in clients:
+            client.close()
+
     def test_many_who_vanish_in_the_middle_do_no_harm(self):
         host, port = self.world.address.rsplit(":", 1)
         token = token_of("ann").encode()
