@@ -12,9 +12,6 @@ namespace {
 using self_pointer = directory_actor::stateful_pointer<directory_state>;
 using wake_result = engine::directory::wake_result;
 
-constexpr std::size_t released_before_trim = 10'000;
-constexpr std::chrono::seconds trim_again_after{4};
-constexpr int trims_after_a_crowd = 4;
 /// After a wake that brought a wrong command: whoever sends such wakes makes sessions load their state anew, once in a
 /// while at most.
 constexpr std::chrono::milliseconds hints_off{1'000};
@@ -169,19 +166,8 @@ void on_tick(self_pointer self) {
   const auto now = st.config.clock->now();
   const auto gone = st.sessions->passivate(now);
   for (auto slot : gone) release(self, slot);
-  st.released += gone.size();
-  // After a crowd has gone: the allocator would keep what it needed. More than once: the last of its actors end after this
-  // tick, each of them holds a page on which many others were, and one malloc_trim does not find all (glibc 2.36).
-  if (st.released >= released_before_trim && gone.size() < released_before_trim / 10) {
-    st.released = 0;
-    st.trims_left = trims_after_a_crowd;
-    st.trim_at = now;
-  }
-  if (st.trims_left > 0 && now >= st.trim_at) {
-    give_memory_back(st);
-    --st.trims_left;
-    st.trim_at = now + trim_again_after;
-  }
+  // The allocator would keep what the crowd needed, and each of its actors holds a page on which many others were.
+  if (st.visitors.is_time_to_trim(st.sessions->known_count(), gone.size(), now)) give_memory_back(st);
   proceed(self);
 }
 

@@ -7,6 +7,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/crowd.hpp"
 #include "actors/internal/foreign_sessions.hpp"
 #include "actors/metrics.hpp"
 #include "actors/turn.hpp"
@@ -81,9 +82,7 @@ struct directory_state {
   std::vector<turn_worker_actor> workers;
   std::vector<std::size_t> free_workers;
   std::vector<engine::wake> wakes;
-  std::size_t released = 0;            ///< actors let go since a crowd had last gone
-  int trims_left = 0;                  ///< times that memory is still to be given back, the next one at trim_at
-  engine::clock::time_point trim_at{};
+  crowd visitors;
   const engine::wake* hint = nullptr;  ///< while it is taken: a single wake, and the command that it brought
   engine::clock::time_point hints_off_until{};
   shard_preference_ptr preference;
