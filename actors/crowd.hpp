@@ -8,13 +8,13 @@
 
 namespace rowcall::actors {
 
-/// Says when memory is worth giving back to the system: when most sessions of a crowd have gone. In a crowd that merely changes
-/// the others need it again, and while it is given back everybody who wants some waits. More than once, for as long as sessions
-/// go and a while longer: what the last of them had is freed after their tick.
+/// Says when memory is worth giving back to the system: when most sessions of a crowd have gone. In a crowd that merely
+/// changes the others need it again, and while it is given back everybody who wants some waits. More than once, for as
+/// long as sessions go and a while longer: what the last of them had is freed after their tick.
 class crowd {
  public:
   static constexpr std::size_t sessions_min = 10'000;  ///< fewer are no crowd: some 20 MiB
-  static constexpr std::size_t share_left = 4;        ///< it has gone when no more than one in so many is left
+  static constexpr std::size_t share_left = 4;         ///< it has gone when no more than one in so many is left
   static constexpr std::chrono::seconds again_after{4};
   static constexpr int times = 4;
 

@@ -125,8 +125,9 @@ engine::result<bool> take_name(engine::node_store& nodes, const std::string& nam
   }
 }
 
-/// glibc's malloc_trim gives back what is free at the end of the first heap only, and each thread would get one of its own: after a
-/// crowd they kept up to 50 MiB. The thresholds keep what one turn frees for the next one. Before any thread is started.
+/// glibc's malloc_trim gives back what is free at the end of the first heap only, and each thread would get one of its
+/// own: after a crowd they kept up to 50 MiB. The thresholds keep what one turn frees for the next one. Before any
+/// thread is started.
 void share_one_heap() {
   constexpr int mib = 1 << 20;
   mallopt(M_ARENA_MAX, 1);
