@@ -1,7 +1,7 @@
 // The composition: client, store, outbox and replica below, the model in the middle, the page on top.
 
 import { Outbox, Replica, Rowcall, openStore } from "../rowcall.js";
-import { $, element, isPressed } from "../shared/element.js";
+import { $, element, isPressed, released } from "../shared/element.js";
 import { Identity } from "./identity.js";
 import { VirtualList } from "./list.js";
 import { Model, TEXT_CHARACTERS_MAX, kinds, roomOf } from "./model.js";
@@ -63,8 +63,11 @@ function askWho(error) {
   show("start");
   $("sign-in-error").textContent = error;
   $("sign-in-name").focus();
+  let isSigningIn = false;
   $("sign-in").onsubmit = async (event) => {
     event.preventDefault();
+    if (isSigningIn) return; // Enter, and once more because nothing happens
+    isSigningIn = true;
     try {
       await identity.signIn($("sign-in-name").value.trim());
       await startChat();
@@ -78,6 +81,8 @@ function askWho(error) {
         $("sign-in-name").type = "password";
         $("sign-in-name").value = "";
       } else $("sign-in-error").textContent = problem.status ? problem.message : "The gateway does not answer. Is it running?";
+    } finally {
+      isSigningIn = false;
     }
   };
 }
@@ -149,6 +154,7 @@ class Chat {
   // ---- sessions
 
   async #open(id) {
+    const held = this.#model.room(id)?.updates;
     const cached = await this.#store.get("sessions", id);
     try {
       await this.#replica.open(id);
@@ -161,7 +167,8 @@ class Chat {
     // What was seen last time: the newest messages, and all that is unread.
     const read = this.#model.room(id)?.readSeq ?? cached.seq;
     const from = Math.max(1, Math.min(read + 1, cached.seq - RESTORED_UPDATES), cached.seq - CACHED_UPDATES);
-    this.#model.restored(id, await this.#store.list("updates", [id, from], [id, cached.seq]));
+    const updates = await this.#store.list("updates", [id, from], [id, cached.seq]);
+    if (this.#model.room(id)?.updates === held) this.#model.restored(id, updates);
   }
   #forget(id) {
     this.#unopened.delete(id);
@@ -407,9 +414,11 @@ class Chat {
   async #load(room, page) {
     const from = Math.max(room.first, page * PAGE_UPDATES + 1);
     const to = Math.min(room.seq, (page + 1) * PAGE_UPDATES);
+    const held = room.updates;
     try {
       const { updates, gone } = await this.#replica.history(room.id, from, to);
-      this.#model.loaded(room.id, updates, gone);
+      // A room that was left, or has begun anew, has nothing of before.
+      if (this.#model.room(room.id)?.updates === held) this.#model.loaded(room.id, updates, gone);
     } catch {
       // No network: asked for again with the next scroll, and when the stream is back.
       setTimeout(() => this.#list.schedule(), 2000);
@@ -676,15 +685,18 @@ class Chat {
   // ---- finding rooms
 
   #known = [];
+  #finding = null;
   async #openFinder() {
     if (document.querySelector("dialog[open]")) return;
     $("finder-name").value = "";
     $("finder").showModal();
     $("finder-name").focus();
     this.#drawFinder();
+    const asked = (this.#finding = client.chats({ limit: FINDER_ROOMS_MAX }));
     try {
-      const { chats } = await client.chats({ limit: FINDER_ROOMS_MAX });
-      this.#known = chats;
+      const { chats } = await asked;
+      await released();
+      if (asked === this.#finding) this.#known = chats;
     } catch {
       // Offline: the rooms one is in, and new ones.
     }
