@@ -111,6 +111,9 @@ export async function enterRoom(page, name) {
   await page.waitForFunction((n) => document.getElementById("room-title").textContent === n, name);
 }
 
+/** Until a room's updates have come: what is posted from now on is news. */
+export const followed = (page, id, text) => page.waitForSelector(`[data-room=${id}] .preview:has-text('${text}')`);
+
 export async function say(page, text) {
   await page.fill("#text", text);
   await page.press("#text", "Enter");

@@ -417,8 +417,8 @@ class Chat {
     const held = room.updates;
     try {
       const { updates, gone } = await this.#replica.history(room.id, from, to);
-      // A room that was left, or has begun anew, has nothing of before.
       if (this.#model.room(room.id)?.updates === held) this.#model.loaded(room.id, updates, gone);
+      else this.#list.schedule(); // the room was left, or has begun anew: what it has now is asked for again
     } catch {
       // No network: asked for again with the next scroll, and when the stream is back.
       setTimeout(() => this.#list.schedule(), 2000);
