@@ -87,6 +87,33 @@ test("two browsers chat, and see who is here and who types", async () => {
   await ann.page.waitForFunction(() => document.getElementById("room-sub").textContent === "2 members · 1 here");
 });
 
+test("who comes into a room learns who is there, though the answers come before his stream does", async () => {
+  await start();
+  room("chat-lunch", "Lunch", ["ann"]);
+  // Everybody says now and then that he is here; not in this test.
+  const quiet = async (name) => {
+    const { page } = await visitor(name, { signIn: false });
+    await page.evaluate(() => {
+      const real = setInterval;
+      globalThis.setInterval = (work, ms) => (ms === 20_000 ? 0 : real(work, ms));
+    });
+    await page.fill("#sign-in-name", name);
+    await page.press("#sign-in-name", "Enter");
+    await page.waitForSelector("#connection[data-state=live]", { state: "attached" });
+    return page;
+  };
+  const ann = await quiet("ann");
+  await ann.waitForFunction(() => document.getElementById("room-sub").textContent === "1 member · 1 here");
+  const bob = await quiet("bob");
+  const late = holdAnswer((r) => r.path === "/v1/sessions/chat-lunch/snapshot" && r.user === "bob");
+  const answer = ann.waitForRequest((request) => request.url().endsWith("/chat-lunch/signals") && !request.postDataJSON().data.ask);
+  await enterRoom(bob, "Lunch");
+  await late.asked;
+  await (await (await answer).response()).finished();
+  late.release();
+  for (const page of [ann, bob]) await page.waitForFunction(() => document.getElementById("room-sub").textContent === "2 members · 2 here");
+});
+
 test("text that looks like HTML stays text, in messages, names and rooms", async () => {
   await start();
   const nasty = `<img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=1</script><b>&amp;</b> javascript:alert(1) https://example.org/"><i>`;

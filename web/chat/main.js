@@ -104,6 +104,7 @@ class Chat {
   #drawing = new Set();
   #replied = new Map();
   #unopened = new Set(); // rooms that did not fit into the stream
+  #heard = new Set(); // rooms whose signals come: of those it was asked who is here
 
   async start() {
     this.#store = await openStore(`rowcall:${this.#me}`);
@@ -148,7 +149,7 @@ class Chat {
     this.#draw("rooms");
     await this.#replica.open(this.#model.userSession);
     setInterval(() => this.#model.tick(Date.now()), 1000);
-    setInterval(() => this.#sayHere(false), HERE_EVERY_MS);
+    setInterval(() => this.#sayHere(() => false), HERE_EVERY_MS);
   }
 
   // ---- sessions
@@ -172,6 +173,7 @@ class Chat {
   }
   #forget(id) {
     this.#unopened.delete(id);
+    this.#heard.delete(id);
     this.#replica.forget(id);
     // What was refused there can be seen nowhere any more.
     for (const e of this.#model.entries) if (e.state === "refused" && e.data.chat_id === id) this.#outbox.dismiss(e.id);
@@ -188,7 +190,9 @@ class Chat {
     this.#live = true;
     this.#model.caughtUp();
     this.#outbox.flush();
-    this.#sayHere(first);
+    // Who is here is asked when a room's signals begin to come: answers to what is asked before may find nobody who listens.
+    this.#sayHere((id) => !this.#heard.has(id));
+    for (const room of this.#model.rooms.values()) if (room.isReady) this.#heard.add(room.id);
     this.#readIfSeen();
     if (first) for (const id of this.#model.rooms.keys()) this.#replica.trim(id, CACHED_UPDATES);
     this.#draw("rooms", "room");
@@ -533,10 +537,10 @@ class Chat {
   #sayHereIn(id, ask) {
     if (this.#live) client.signal(id, "here", ask ? { ask } : {}).catch(() => {});
   }
-  #sayHere(ask) {
+  #sayHere(asks) {
     const rooms = this.#ordered().map((r) => r.id);
     rooms.sort((a, b) => (b === this.#model.current) - (a === this.#model.current));
-    for (const id of rooms.slice(0, HERE_ROOMS_MAX)) this.#sayHereIn(id, ask);
+    for (const id of rooms.slice(0, HERE_ROOMS_MAX)) this.#sayHereIn(id, asks(id));
   }
   #sayTyping() {
     const now = Date.now();
