@@ -191,8 +191,9 @@ class Chat {
     this.#model.caughtUp();
     this.#outbox.flush();
     // Who is here is asked when a room's signals begin to come: answers to what is asked before may find nobody who listens.
-    this.#sayHere((id) => !this.#heard.has(id));
-    for (const room of this.#model.rooms.values()) if (room.isReady) this.#heard.add(room.id);
+    const fresh = new Set([...this.#model.rooms.values()].filter((r) => r.isReady && !this.#heard.has(r.id)).map((r) => r.id));
+    this.#sayHere((id) => fresh.has(id));
+    for (const id of fresh) this.#heard.add(id);
     this.#readIfSeen();
     if (first) for (const id of this.#model.rooms.keys()) this.#replica.trim(id, CACHED_UPDATES);
     this.#draw("rooms", "room");
