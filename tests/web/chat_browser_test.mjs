@@ -290,30 +290,36 @@ test("a click on a room counts, though news for it came while the button was dow
   await page.waitForSelector("[data-room=chat-b]:has-text('bob: news')");
 });
 
-test("who signs in is who he said, though a cookie's answer comes later, and comes in once", async () => {
-  await start();
-  room("chat-lunch", "Lunch", ["bob", "ann"], 3);
-  const cookie = holdAnswer((r) => r.path === "/v1/me");
-  const login = holdAnswer((r) => r.path === "/v1/dev/login");
-  const kept = { name: "rowcall_token", value: "fake:bob", domain: "127.0.0.1", path: "/", expires: -1, httpOnly: true, secure: false, sameSite: "Strict" };
-  const { page } = await visitor("", { signIn: false, storageState: { cookies: [kept], origins: [] } });
-  await cookie.asked;
-  await page.fill("#sign-in-name", "ann");
-  await page.press("#sign-in-name", "Enter");
-  await login.asked;
-  await page.press("#sign-in-name", "Enter");
-  await frames(page);
-  login.release();
-  await page.waitForSelector("#connection[data-state=live]", { state: "attached" });
-  await followed(page, "chat-lunch", "message 2");
-  const answered = page.waitForResponse((response) => response.url().endsWith("/v1/me"));
-  cookie.release();
-  await (await answered).finished();
-  await frames(page);
-  assert.equal(await page.textContent("#me-name"), "ann");
-  assert.equal(await page.evaluate(() => JSON.parse(sessionStorage.getItem("rowcall.identity")).user), "ann");
-  assert.equal(count("/v1/dev/login"), 1);
-});
+for (const order of ["after", "before"]) {
+  test(`who signs in is who he said, and comes in once, though a cookie's answer comes ${order} the sign-in's`, async () => {
+    await start();
+    room("chat-lunch", "Lunch", ["bob", "ann"], 3);
+    const cookie = holdAnswer((r) => r.path === "/v1/me");
+    const login = holdAnswer((r) => r.path === "/v1/dev/login");
+    const kept = { name: "rowcall_token", value: "fake:bob", domain: "127.0.0.1", path: "/", expires: -1, httpOnly: true, secure: false, sameSite: "Strict" };
+    const { page } = await visitor("", { signIn: false, storageState: { cookies: [kept], origins: [] } });
+    await cookie.asked;
+    await page.fill("#sign-in-name", "ann");
+    await page.press("#sign-in-name", "Enter");
+    await login.asked;
+    await page.press("#sign-in-name", "Enter");
+    await frames(page);
+    const theCookies = async () => {
+      const answered = page.waitForResponse((response) => response.url().endsWith("/v1/me"));
+      cookie.release();
+      await (await answered).finished();
+      await frames(page);
+    };
+    if (order === "before") await theCookies();
+    login.release();
+    await page.waitForSelector("#connection[data-state=live]", { state: "attached" });
+    await waitForTexts(page, ["message 0", "message 1", "message 2"].map((text, i) => `${text} ${"and some more words ".repeat((i * 7) % 12)}`.trim()));
+    if (order === "after") await theCookies();
+    assert.equal(await page.textContent("#me-name"), "ann");
+    assert.equal(await page.evaluate(() => JSON.parse(sessionStorage.getItem("rowcall.identity")).user), "ann");
+    assert.equal(count("/v1/dev/login"), 1);
+  });
+}
 
 test("a page of history that comes when its room has begun anew stays out, and is asked for again", async () => {
   await start();

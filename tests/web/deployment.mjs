@@ -1,7 +1,7 @@
 // A whole deployment for the browser to talk to: PostgreSQL, NATS, engine and gateway as processes of the test's own, each of
 // which can be killed and started again. ROWCALL_BINARY and ROWCALL_TEST_SERVERS are set by CTest (tests/support/README.md).
 import { spawn, spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -24,10 +24,19 @@ async function until(condition, what) {
     await pause(20);
   }
 }
+/** Whether a process works in this folder. */
+const isAnyIn = (folder) =>
+  readdirSync("/proc").some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === folder;
+    } catch {
+      return false; // it has ended meanwhile
+    }
+  });
 const hasEnded = (child) => child.exitCode !== null || child.signalCode !== null;
 
 export class Deployment {
-  #base = mkdtempSync(join(tmpdir(), "rowcall-web-"));
+  #base = realpathSync(mkdtempSync(join(tmpdir(), "rowcall-web-")));
   #children = {};
   #ports = {};
   url = null;
@@ -138,8 +147,8 @@ export class Deployment {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGKILL");
     await ended;
-    // Backends of a killed postmaster notice it by themselves, and hold its shared memory until then.
-    if (name === "postgres") await until(() => spawnSync("pgrep", ["-f", join(this.#base, "data")]).status !== 0, "the end of PostgreSQL");
+    // Backends of a killed postmaster notice it by themselves, and hold its shared memory until then: the next one would not start.
+    if (name === "postgres") await until(() => !isAnyIn(join(this.#base, "data")), "the end of PostgreSQL's backends");
   }
   async stop() {
     for (const name of ["gateway", "engine", "nats"]) await this.kill(name);

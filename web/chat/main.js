@@ -56,7 +56,7 @@ async function begin() {
   }
   // Most likely nobody is signed in; if somebody is after all, by a cookie, the form goes away.
   askWho("");
-  if ((await identity.check()) === "yes" && !$("start").hidden) await startChat();
+  if ((await identity.check()) === "yes") await startChat();
 }
 
 function askWho(error) {
@@ -70,7 +70,7 @@ function askWho(error) {
     isSigningIn = true;
     try {
       await identity.signIn($("sign-in-name").value.trim());
-      await startChat();
+      if ((await startChat()).user !== identity.user) location.reload(); // a cookie's owner was about to come in
     } catch (problem) {
       // Without a development gateway a name is not enough.
       if (problem.status === 404) {
@@ -106,6 +106,9 @@ class Chat {
   #unopened = new Set(); // rooms that did not fit into the stream
   #heard = new Set(); // rooms whose signals come: of those it was asked who is here
 
+  get user() {
+    return this.#me;
+  }
   async start() {
     this.#store = await openStore(`rowcall:${this.#me}`);
     this.#model = new Model(this.#me, {
@@ -743,10 +746,17 @@ class Chat {
   }
 }
 
-async function startChat() {
-  const chat = new Chat();
-  await chat.start();
-  return chat;
+let starting = null;
+/** One for the page, whoever asks for it first. */
+function startChat() {
+  return (starting ??= (async () => {
+    const chat = new Chat();
+    await chat.start();
+    return chat;
+  })().catch((error) => {
+    starting = null;
+    throw error;
+  }));
 }
 
 // ---------------------------------------------------------------- offline
