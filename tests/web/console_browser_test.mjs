@@ -267,14 +267,16 @@ test("what is being clicked stays where it is, and one look at a time is enough"
   const marked = () => page.evaluate(() => ["#tiles li", "#nodes tr", "#stuck tr"].map((s) => document.querySelector(s).dataset.seen));
   await page.evaluate(() => ["#tiles li", "#nodes tr", "#stuck tr"].forEach((s) => (document.querySelector(s).dataset.seen = "yes")));
   const letGo = await press(page, "#stuck tr[data-key=lathe-7] a");
-  const ranks = page.waitForResponse((response) => response.url().includes("order=stuck"));
-  await late.release();
-  await (await ranks).finished();
-  await frames(page);
-  const [seen, begun] = [await marked(), looks - before];
-  await letGo();
-  assert.deepEqual(seen, ["yes", "yes", "yes"]);
-  assert.equal(begun, 0, "a look was begun before the one before it had ended");
+  try {
+    const ranks = page.waitForResponse((response) => response.url().includes("order=stuck"));
+    await late.release();
+    await (await ranks).finished();
+    await frames(page);
+    assert.deepEqual(await marked(), ["yes", "yes", "yes"]);
+    assert.equal(looks, before, "a look was begun before the one before it had ended");
+  } finally {
+    await letGo();
+  }
   await page.waitForFunction(() => document.getElementById("session-title").textContent === "lathe-7" && !document.getElementById("session").hidden);
   await go("#/overview");
   await page.waitForFunction(() => ["#tiles li", "#nodes tr", "#stuck tr"].every((s) => document.querySelector(s).dataset.seen === undefined));
