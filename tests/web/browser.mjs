@@ -50,6 +50,57 @@ export async function visit(browser, url, name, { viewport = { width: 1180, heig
   return visitor;
 }
 
+/** Waits until the page has drawn what it knows. */
+export const frames = (page, count = 2) => page.evaluate((n) => new Promise((resolve) => (function next() { n-- > 0 ? requestAnimationFrame(next) : resolve(); })()), count);
+
+/**
+ * Presses the mouse on what is found, and keeps it down for as long as the test takes: for the page, which takes a long press for
+ * none, no time passes. Returns the letting go.
+ */
+export async function press(page, selector) {
+  await page.hover(selector);
+  await page.evaluate(() => {
+    const at = performance.now();
+    performance.now = () => at;
+  });
+  await page.mouse.down();
+  return async () => {
+    await page.mouse.up();
+    await page.evaluate(() => delete performance.now);
+  };
+}
+
+/**
+ * Keeps the answer to the page's next request of this URL (or `instead` of it) back. `asked`: it is under way;
+ * `release()` returns when the page has it and has drawn.
+ */
+export async function holdAnswer(page, url, instead) {
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  let tell;
+  const asked = new Promise((resolve) => (tell = resolve));
+  let isFirst = true;
+  const handler = async (route) => {
+    if (!isFirst) return route.fallback();
+    isFirst = false;
+    const answer = instead ?? { response: await route.fetch() };
+    tell(route.request());
+    await released;
+    await route.fulfill(answer);
+  };
+  await page.route(url, handler);
+  return {
+    asked,
+    async release() {
+      release();
+      const response = await (await asked).response();
+      await response.finished();
+      await page.unroute(url, handler);
+      await frames(page);
+    },
+  };
+}
+
 /** Creates the room, or joins it. */
 export async function enterRoom(page, name) {
   await page.keyboard.press("Control+k");
@@ -59,6 +110,9 @@ export async function enterRoom(page, name) {
   await page.keyboard.press("Enter");
   await page.waitForFunction((n) => document.getElementById("room-title").textContent === n, name);
 }
+
+/** Until a room's updates have come: what is posted from now on is news. */
+export const followed = (page, id, text) => page.waitForSelector(`[data-room=${id}] .preview:has-text('${text}')`);
 
 export async function say(page, text) {
   await page.fill("#text", text);

@@ -13,8 +13,10 @@ let bob;
 const said = []; // what must be on both screens, in this order
 
 before(async () => {
-  [browser, deployment] = await Promise.all([startBrowser(), Deployment.start()]);
+  browser = await startBrowser();
+  deployment = await Deployment.start();
   ann = await visit(browser, deployment.url, "ann", { viewport: TALL });
+  await ann.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined)); // the page is to open without its gateway
   await enterRoom(ann.page, "Harbour");
   bob = await visit(browser, deployment.url, "bob", { viewport: TALL });
   await enterRoom(bob.page, "Harbour");
@@ -46,13 +48,15 @@ async function everythingIsThere(what) {
 test("two browsers chat", async () => {
   await speak(ann, "Ahoy <b>Bob</b> & all");
   await bob.page.waitForFunction(() => document.querySelectorAll("#messages .text").length === 1);
+  // Signals reach who listens: both do, when each sees the other.
+  for (const { page } of [ann, bob]) await page.waitForFunction(() => document.getElementById("room-sub").textContent === "2 members · 2 here");
+  const typing = ann.page.waitForFunction(() => document.getElementById("typing").textContent === "bob is typing");
   await bob.page.fill("#text", "A");
   await bob.page.locator("#text").pressSequentially("y");
-  await ann.page.waitForFunction(() => document.getElementById("typing").textContent === "bob is typing");
+  await typing;
   await speak(bob, "Aye");
   await everythingIsThere("before anything breaks");
   assert.equal((await messages(ann.page))[0].state, "delivered");
-  await ann.page.waitForFunction(() => document.getElementById("room-sub").textContent === "2 members · 2 here");
 });
 
 for (const [name, start] of [
@@ -72,6 +76,7 @@ for (const [name, start] of [
     if (name === "engine") await ann.page.waitForSelector(".is-pending [data-state=stored]");
     if (name === "gateway") {
       await ann.page.waitForSelector("#connection[data-state=offline]");
+      await ann.page.waitForSelector(".is-pending .text:text-is('gateway 3')"); // only what is on the screen is in the outbox
       await ann.page.reload(); // the page comes from its worker, the messages from its outbox
       await ann.page.waitForSelector(".is-pending");
     }

@@ -1,10 +1,11 @@
 // A whole deployment for the browser to talk to: PostgreSQL, NATS, engine and gateway as processes of the test's own, each of
 // which can be killed and started again. ROWCALL_BINARY and ROWCALL_TEST_SERVERS are set by CTest (tests/support/README.md).
 import { spawn, spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { appendFileSync, chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+import { freePort } from "./ports.mjs";
 
 const START_MS = 60_000;
 
@@ -16,30 +17,26 @@ function setting(name) {
   return line.slice(name.length + 1);
 }
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-async function until(condition, what, process) {
+async function until(condition, what) {
   const deadline = Date.now() + START_MS;
   while (!(await condition())) {
-    if (Date.now() > deadline || (process && process.exitCode !== null)) throw new Error(`${what} did not start`);
+    if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
     await pause(20);
   }
 }
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+/** Whether a process works in this folder. */
+const isAnyIn = (folder) =>
+  readdirSync("/proc").some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === folder;
+    } catch {
+      return false; // it has ended meanwhile
+    }
   });
-}
-const listens = (port) =>
-  new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.on("connect", () => (socket.destroy(), resolve(true))).on("error", () => resolve(false));
-  });
+const hasEnded = (child) => child.exitCode !== null || child.signalCode !== null;
 
 export class Deployment {
-  #base = mkdtempSync(join(tmpdir(), "rowcall-web-"));
+  #base = realpathSync(mkdtempSync(join(tmpdir(), "rowcall-web-")));
   #children = {};
   #ports = {};
   url = null;
@@ -63,12 +60,23 @@ export class Deployment {
     const data = join(this.#base, "data");
     if (spawnSync("cp", ["-a", setting("POSTGRES_TEMPLATE"), data]).status !== 0) throw new Error("the cluster could not be copied");
     appendFileSync(join(data, "postgresql.conf"), "\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 60\nshared_buffers = 32MB\n");
-    for (const name of ["postgres", "nats", "gateway"]) this.#ports[name] = await freePort();
-    await this.startPostgres();
-    await this.startNats();
+    await this.#startOnFreePort("postgres", () => this.startPostgres());
+    await this.#startOnFreePort("nats", () => this.startNats());
     this.run("migrate", "up");
     await this.startEngine();
-    await this.startGateway();
+    await this.#startOnFreePort("gateway", () => this.startGateway());
+  }
+  /** Somebody else may take the port between the choice and the start: then another one. */
+  async #startOnFreePort(name, start) {
+    for (let attempt = 1; ; ++attempt) {
+      this.#ports[name] = await freePort();
+      try {
+        return await start();
+      } catch (error) {
+        if (attempt === 3) throw error;
+        await this.kill(name);
+      }
+    }
   }
 
   get #environment() {
@@ -94,11 +102,21 @@ export class Deployment {
     return existsSync(file) ? readFileSync(file, "utf8") : "";
   }
 
-  #spawn(name, program, args) {
+  /** Starts it, until it says so in its log. What answers on its port may be another's. */
+  async #start(name, program, args, says) {
+    const said = this.log(name).length;
     const log = openSync(join(this.#base, `${name}.log`), "a");
     const child = spawn(program, args, { cwd: "/", env: this.#environment, stdio: ["ignore", log, log] });
+    closeSync(log);
     this.#children[name] = child;
-    return child;
+    try {
+      await until(() => {
+        if (hasEnded(child)) throw new Error(`${name} has ended`);
+        return says.test(this.log(name).slice(said));
+      }, `the start of ${name}`);
+    } catch (error) {
+      throw new Error(`${error.message}:\n${this.log(name).slice(said).slice(-2000)}`, { cause: error });
+    }
   }
   async startPostgres() {
     const data = join(this.#base, "data");
@@ -107,41 +125,35 @@ export class Deployment {
     const args = [bin, "-D", data, "-p", String(this.#ports.postgres)];
     // setpriv becomes postgres, which takes its own children along when this process dies.
     const asUser = process.getuid() === 0 ? ["--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
-    const child = this.#spawn("postgres", "setpriv", [...asUser, "--pdeathsig", "QUIT", "--", ...args]);
-    await until(() => spawnSync(join(setting("POSTGRES_BIN"), "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(this.#ports.postgres)]).status === 0, "PostgreSQL", child);
+    await this.#start("postgres", "setpriv", [...asUser, "--pdeathsig", "QUIT", "--", ...args], /database system is ready to accept connections/);
   }
   async startNats() {
     const path = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`;
     const program = path.split(":").map((d) => join(d, "nats-server")).find(existsSync);
-    const child = this.#spawn("nats", "setpriv", ["--pdeathsig", "KILL", "--", program, "-a", "127.0.0.1", "-p", String(this.#ports.nats)]);
-    await until(() => listens(this.#ports.nats), "nats-server", child);
+    await this.#start("nats", "setpriv", ["--pdeathsig", "KILL", "--", program, "-a", "127.0.0.1", "-p", String(this.#ports.nats)], /Server is ready/);
   }
   async startEngine() {
-    const said = this.log("engine").length;
-    const child = this.#spawn("engine", "setpriv", ["--pdeathsig", "KILL", "--", process.env.ROWCALL_BINARY, "serve"]);
-    await until(() => /(^| )ready$/m.test(this.log("engine").slice(said)), "the engine", child);
+    await this.#start("engine", "setpriv", ["--pdeathsig", "KILL", "--", process.env.ROWCALL_BINARY, "serve"], /(^| )ready$/m);
   }
   async startGateway() {
-    const child = this.#spawn("gateway", "setpriv", [
-      "--pdeathsig", "KILL", "--", process.env.ROWCALL_BINARY, "gateway", "--development", "--listen", `127.0.0.1:${this.#ports.gateway}`, ...this.gatewayOptions,
-    ]);
-    await until(() => listens(this.#ports.gateway), "the gateway", child);
+    const args = ["gateway", "--development", "--listen", `127.0.0.1:${this.#ports.gateway}`, ...this.gatewayOptions];
+    await this.#start("gateway", "setpriv", ["--pdeathsig", "KILL", "--", process.env.ROWCALL_BINARY, ...args], /(^| )ready$/m);
     this.url = `http://127.0.0.1:${this.#ports.gateway}`;
   }
   /** SIGKILL, to the end of the process and of what it had started. */
   async kill(name) {
     const child = this.#children[name];
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || hasEnded(child)) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGKILL");
     await ended;
-    // Backends of a killed postmaster notice it by themselves, and hold its shared memory until then.
-    if (name === "postgres") await until(() => spawnSync("pgrep", ["-f", join(this.#base, "data")]).status !== 0 && true, "the end of PostgreSQL");
+    // Backends of a killed postmaster notice it by themselves, and hold its shared memory until then: the next one would not start.
+    if (name === "postgres") await until(() => !isAnyIn(join(this.#base, "data")), "the end of PostgreSQL's backends");
   }
   async stop() {
     for (const name of ["gateway", "engine", "nats"]) await this.kill(name);
     const postgres = this.#children.postgres;
-    if (postgres && postgres.exitCode === null && postgres.signalCode === null) {
+    if (postgres && !hasEnded(postgres)) {
       const ended = new Promise((resolve) => postgres.once("exit", resolve));
       postgres.kill("SIGQUIT");
       await ended;

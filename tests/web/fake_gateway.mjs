@@ -2,11 +2,14 @@
 // tests that break things on purpose. Everything is decided at once; `hold` keeps the engine still.
 //
 //   const gateway = await startFakeGateway({ webRoot });   gateway.url, gateway.log(session), await gateway.stop()
-//   gateway.faults.push((request) => "drop" | "lose-answer" | {status, problem} | undefined)   asked for each request
+//   gateway.faults.push((request) => "drop" | "lose-answer" | {status, problem} | {until: promise} | undefined)
+//     asked for each request; until: the answer of now is sent when the promise resolves
 
-import { createServer } from "node:http";
+import { ServerResponse, createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
+
+import { freePort } from "./ports.mjs";
 
 const SUFFIXES = {
   ".html": "text/html; charset=utf-8",
@@ -131,7 +134,7 @@ function decide(sessions, s, command) {
   return refuse(`a chat knows no command ${type}`);
 }
 
-export async function startFakeGateway({ webRoot, port = 0, sessions = new Sessions() } = {}) {
+export async function startFakeGateway({ webRoot, port, sessions = new Sessions() } = {}) {
   const streams = new Set();
   const gateway = {
     sessions,
@@ -289,10 +292,16 @@ export async function startFakeGateway({ webRoot, port = 0, sessions = new Sessi
     const fault = gateway.faults.map((f) => f(seen)).find(Boolean);
     if (fault === "drop") return request.socket.destroy();
     if (fault === "lose-answer") response.end = () => request.socket.destroy();
+    if (fault?.until) response.end = (...body) => void fault.until.then(() => ServerResponse.prototype.end.apply(response, body));
     if (fault?.status) return problem(response, fault.status, fault.problem ?? "unavailable", fault);
     await api(request, response, url, seen.user, body);
   });
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  const listen = (at) => new Promise((resolve, reject) => server.once("error", reject).listen(at, "127.0.0.1", () => resolve(server.off("error", reject))));
+  // Somebody else may take a free port before this does: then another one.
+  for (let attempt = 1; !server.listening; ++attempt)
+    await listen(port ?? (await freePort())).catch((error) => {
+      if (port !== undefined || attempt === 3) throw error;
+    });
   gateway.port = server.address().port;
   gateway.url = `http://127.0.0.1:${gateway.port}`;
   return gateway;

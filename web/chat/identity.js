@@ -17,12 +17,13 @@ export class Identity {
   user = null;
   #token = null;
   #isDevelopment = false;
+  #signIns = 0; // that somebody asked for
 
   constructor(client) {
     this.#client = client;
     // After a 401: a development gateway gives a new token for the asking.
     client.token = async ({ renew } = {}) => {
-      if (renew && this.#isDevelopment) await this.signIn(this.user).catch(() => {});
+      if (renew && this.#isDevelopment) await this.#enter(this.user).catch(() => {});
       return this.#token;
     };
     const kept = parse(sessionStorage.getItem(TAB)) ?? parse(localStorage.getItem(DEVICE));
@@ -40,20 +41,26 @@ export class Identity {
     localStorage.setItem(DEVICE, kept);
   }
 
-  /** "yes" (said by the gateway), "no", or "unknown": the gateway does not answer. */
+  /** "yes" (said by the gateway), "no", or "unknown": the gateway does not answer, or somebody signs in meanwhile. */
   async check() {
+    const signIns = this.#signIns;
     try {
       const me = await this.#client.me();
+      if (signIns !== this.#signIns) return "unknown";
       this.#take({ user: me.user, token: this.#token, isDevelopment: me.development });
       this.#keep();
       return "yes";
     } catch (error) {
-      return error.isRetryable ? "unknown" : "no";
+      return error.isRetryable || signIns !== this.#signIns ? "unknown" : "no";
     }
   }
 
   /** Throws a RowcallError. */
-  async signIn(nameOrToken) {
+  signIn(nameOrToken) {
+    ++this.#signIns;
+    return this.#enter(nameOrToken);
+  }
+  async #enter(nameOrToken) {
     if (nameOrToken.split(".").length === 3) {
       const me = await this.#client.request("POST", "/v1/session", { headers: { Authorization: `Bearer ${nameOrToken}` }, anonymous: true });
       this.#take({ user: me.user });

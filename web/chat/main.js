@@ -1,7 +1,7 @@
 // The composition: client, store, outbox and replica below, the model in the middle, the page on top.
 
 import { Outbox, Replica, Rowcall, openStore } from "../rowcall.js";
-import { $, element, isPressed } from "../shared/element.js";
+import { $, element, isPressed, released } from "../shared/element.js";
 import { Identity } from "./identity.js";
 import { VirtualList } from "./list.js";
 import { Model, TEXT_CHARACTERS_MAX, kinds, roomOf } from "./model.js";
@@ -56,18 +56,21 @@ async function begin() {
   }
   // Most likely nobody is signed in; if somebody is after all, by a cookie, the form goes away.
   askWho("");
-  if ((await identity.check()) === "yes" && !$("start").hidden) await startChat();
+  if ((await identity.check()) === "yes") await startChat();
 }
 
 function askWho(error) {
   show("start");
   $("sign-in-error").textContent = error;
   $("sign-in-name").focus();
+  let isSigningIn = false;
   $("sign-in").onsubmit = async (event) => {
     event.preventDefault();
+    if (isSigningIn) return; // Enter, and once more because nothing happens
+    isSigningIn = true;
     try {
       await identity.signIn($("sign-in-name").value.trim());
-      await startChat();
+      if ((await startChat()).user !== identity.user) location.reload(); // a cookie's owner was about to come in
     } catch (problem) {
       // Without a development gateway a name is not enough.
       if (problem.status === 404) {
@@ -78,6 +81,8 @@ function askWho(error) {
         $("sign-in-name").type = "password";
         $("sign-in-name").value = "";
       } else $("sign-in-error").textContent = problem.status ? problem.message : "The gateway does not answer. Is it running?";
+    } finally {
+      isSigningIn = false;
     }
   };
 }
@@ -99,7 +104,11 @@ class Chat {
   #drawing = new Set();
   #replied = new Map();
   #unopened = new Set(); // rooms that did not fit into the stream
+  #heard = new Set(); // rooms whose signals come: of those it was asked who is here
 
+  get user() {
+    return this.#me;
+  }
   async start() {
     this.#store = await openStore(`rowcall:${this.#me}`);
     this.#model = new Model(this.#me, {
@@ -143,12 +152,13 @@ class Chat {
     this.#draw("rooms");
     await this.#replica.open(this.#model.userSession);
     setInterval(() => this.#model.tick(Date.now()), 1000);
-    setInterval(() => this.#sayHere(false), HERE_EVERY_MS);
+    setInterval(() => this.#sayHere(() => false), HERE_EVERY_MS);
   }
 
   // ---- sessions
 
   async #open(id) {
+    const held = this.#model.room(id)?.updates;
     const cached = await this.#store.get("sessions", id);
     try {
       await this.#replica.open(id);
@@ -161,10 +171,12 @@ class Chat {
     // What was seen last time: the newest messages, and all that is unread.
     const read = this.#model.room(id)?.readSeq ?? cached.seq;
     const from = Math.max(1, Math.min(read + 1, cached.seq - RESTORED_UPDATES), cached.seq - CACHED_UPDATES);
-    this.#model.restored(id, await this.#store.list("updates", [id, from], [id, cached.seq]));
+    const updates = await this.#store.list("updates", [id, from], [id, cached.seq]);
+    if (this.#model.room(id)?.updates === held) this.#model.restored(id, updates);
   }
   #forget(id) {
     this.#unopened.delete(id);
+    this.#heard.delete(id);
     this.#replica.forget(id);
     // What was refused there can be seen nowhere any more.
     for (const e of this.#model.entries) if (e.state === "refused" && e.data.chat_id === id) this.#outbox.dismiss(e.id);
@@ -181,7 +193,10 @@ class Chat {
     this.#live = true;
     this.#model.caughtUp();
     this.#outbox.flush();
-    this.#sayHere(first);
+    // Who is here is asked when a room's signals begin to come: answers to what is asked before may find nobody who listens.
+    const fresh = new Set([...this.#model.rooms.values()].filter((r) => r.isReady && !this.#heard.has(r.id)).map((r) => r.id));
+    this.#sayHere((id) => fresh.has(id));
+    for (const id of fresh) this.#heard.add(id);
     this.#readIfSeen();
     if (first) for (const id of this.#model.rooms.keys()) this.#replica.trim(id, CACHED_UPDATES);
     this.#draw("rooms", "room");
@@ -407,9 +422,11 @@ class Chat {
   async #load(room, page) {
     const from = Math.max(room.first, page * PAGE_UPDATES + 1);
     const to = Math.min(room.seq, (page + 1) * PAGE_UPDATES);
+    const held = room.updates;
     try {
       const { updates, gone } = await this.#replica.history(room.id, from, to);
-      this.#model.loaded(room.id, updates, gone);
+      if (this.#model.room(room.id)?.updates === held) this.#model.loaded(room.id, updates, gone);
+      else this.#list.schedule(); // the room was left, or has begun anew: what it has now is asked for again
     } catch {
       // No network: asked for again with the next scroll, and when the stream is back.
       setTimeout(() => this.#list.schedule(), 2000);
@@ -524,10 +541,10 @@ class Chat {
   #sayHereIn(id, ask) {
     if (this.#live) client.signal(id, "here", ask ? { ask } : {}).catch(() => {});
   }
-  #sayHere(ask) {
+  #sayHere(asks) {
     const rooms = this.#ordered().map((r) => r.id);
     rooms.sort((a, b) => (b === this.#model.current) - (a === this.#model.current));
-    for (const id of rooms.slice(0, HERE_ROOMS_MAX)) this.#sayHereIn(id, ask);
+    for (const id of rooms.slice(0, HERE_ROOMS_MAX)) this.#sayHereIn(id, asks(id));
   }
   #sayTyping() {
     const now = Date.now();
@@ -676,15 +693,18 @@ class Chat {
   // ---- finding rooms
 
   #known = [];
+  #finding = null;
   async #openFinder() {
     if (document.querySelector("dialog[open]")) return;
     $("finder-name").value = "";
     $("finder").showModal();
     $("finder-name").focus();
     this.#drawFinder();
+    const asked = (this.#finding = client.chats({ limit: FINDER_ROOMS_MAX }));
     try {
-      const { chats } = await client.chats({ limit: FINDER_ROOMS_MAX });
-      this.#known = chats;
+      const { chats } = await asked;
+      await released();
+      if (asked === this.#finding) this.#known = chats;
     } catch {
       // Offline: the rooms one is in, and new ones.
     }
@@ -726,10 +746,17 @@ class Chat {
   }
 }
 
-async function startChat() {
-  const chat = new Chat();
-  await chat.start();
-  return chat;
+let starting = null;
+/** One for the page, whoever asks for it first. */
+function startChat() {
+  return (starting ??= (async () => {
+    const chat = new Chat();
+    await chat.start();
+    return chat;
+  })().catch((error) => {
+    starting = null;
+    throw error;
+  }));
 }
 
 // ---------------------------------------------------------------- offline

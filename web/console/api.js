@@ -10,6 +10,26 @@ export class ApiError extends Error {
   }
 }
 
+/** Of several questions the one asked last counts: answers to those before it come too late, whenever they come. */
+export class Latest {
+  #asked = 0;
+
+  /** {answer} or {error}; null when something else was asked, or nothing is wanted any more. */
+  async ask(answer) {
+    const asked = ++this.#asked;
+    let seen;
+    try {
+      seen = { answer: await answer };
+    } catch (error) {
+      seen = { error };
+    }
+    return asked === this.#asked ? seen : null;
+  }
+  drop() {
+    ++this.#asked;
+  }
+}
+
 export class Api {
   #token = sessionStorage.getItem(KEPT);
   /** Called when the token is refused, with the reason. */
@@ -36,11 +56,12 @@ export class Api {
   }
 
   async #request(method, path, body) {
+    const token = this.#token;
     let response;
     try {
       response = await fetch(`/v1/operator/${path}`, {
         method,
-        headers: { Authorization: `Bearer ${this.#token}`, ...(body ? { "Content-Type": "application/json" } : {}) },
+        headers: { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}) },
         body: body && JSON.stringify(body),
         credentials: "omit",
         signal: AbortSignal.timeout(60_000),
@@ -51,7 +72,8 @@ export class Api {
     const answer = await response.json().catch(() => null);
     if (response.ok) return answer;
     const error = new ApiError(response.status, answer);
-    if (response.status === 401 || (response.status === 403 && answer?.type === "/problems/forbidden")) this.refused(error.message);
+    const isRefused = response.status === 401 || (response.status === 403 && answer?.type === "/problems/forbidden");
+    if (isRefused && token === this.#token) this.refused(error.message);
     throw error;
   }
   get(path, query = {}) {

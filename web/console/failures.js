@@ -1,5 +1,6 @@
 // Retries and dead letters, and what is done about the latter.
-import { $, element } from "../shared/element.js";
+import { $, element, released } from "../shared/element.js";
+import { Latest } from "./api.js";
 import { count, duration, fill, sessionLink, time } from "./dom.js";
 
 const PAGE = 50;
@@ -11,8 +12,12 @@ export class Failures {
   #letters = [];
   #next = null;
   #chosen = new Set();
-  #filter = {};
+  #shown = { filter: {} }; // what the letters were asked for with
+  #isLoading = false;
   #isActing = false;
+  #retriesAsked = new Latest();
+  #lettersAsked = new Latest();
+  #letterAsked = new Latest();
 
   constructor(api) {
     this.#api = api;
@@ -34,7 +39,11 @@ export class Failures {
   }
 
   async #loadRetries(after) {
-    const page = await this.#api.get("retries", { after, limit: PAGE });
+    const seen = await this.#retriesAsked.ask(this.#api.get("retries", { after, limit: PAGE }).finally(released));
+    if (!seen) return;
+    $("retries-note").textContent = seen.error ? `Not loaded: ${seen.error.message}` : "";
+    if (seen.error) return;
+    const page = seen.answer;
     this.#retries = after ? [...this.#retries, ...page.retries] : page.retries;
     $("retries-more").hidden = !page.more;
     fill($("retries"), [
@@ -49,23 +58,32 @@ export class Failures {
 
   // ---------------------------------------------------------------- dead letters
 
+  /** By the filter, from the newest. What is shown stays until the answer is there, but nothing can be done to it. */
   async #load({ keepsNote = false } = {}) {
     const form = $("letters-filter");
-    this.#filter = { session: form.session.value.trim(), type: form.type.value.trim(), error: form.error.value };
-    this.#letters = [];
-    this.#chosen.clear();
-    this.#next = null;
+    const filter = { session: form.session.value.trim(), type: form.type.value.trim(), error: form.error.value };
     if (!keepsNote) $("letters-note").textContent = "";
-    await this.#loadMore();
+    this.#isLoading = true;
+    this.#enable();
+    await this.#loadPage({ filter, resolved: form.resolved.checked ? "true" : undefined });
   }
   async #loadMore() {
-    try {
-      const page = await this.#api.get("dead-letters", { ...this.#filter, resolved: $("letters-filter").resolved.checked ? "true" : undefined, below: this.#next, limit: PAGE });
-      this.#letters.push(...page.letters);
-      this.#next = page.next;
-    } catch (error) {
-      $("letters-note").textContent = error.message;
+    $("letters-note").textContent = "";
+    await this.#loadPage(this.#shown, this.#next);
+  }
+  async #loadPage(wanted, below) {
+    const seen = await this.#lettersAsked.ask(this.#api.get("dead-letters", { ...wanted.filter, resolved: wanted.resolved, below, limit: PAGE }).finally(released));
+    if (!seen) return;
+    this.#isLoading = false;
+    if (seen.error) {
+      $("letters-note").append(` Not loaded: ${seen.error.message}`);
+      this.#enable();
+      return;
     }
+    if (!below) this.#chosen.clear();
+    this.#letters = below ? [...this.#letters, ...seen.answer.letters] : seen.answer.letters;
+    this.#shown = wanted;
+    this.#next = seen.answer.next;
     this.#draw();
   }
 
@@ -93,7 +111,8 @@ export class Failures {
     this.#enable();
   }
   #enable() {
-    const isIdle = !this.#isActing;
+    const isIdle = !this.#isActing && !this.#isLoading;
+    $("letters-more").disabled = this.#isLoading;
     for (const what of ["redrive", "drop"]) {
       $(`${what}-chosen`).disabled = !isIdle || this.#chosen.size === 0;
       $(`${what}-all`).disabled = !isIdle || !this.#letters.some((l) => l.resolution === "open");
@@ -106,12 +125,8 @@ export class Failures {
     $("letter-facts").replaceChildren(fact("Type", l.type), fact("Attempts", count(l.attempts)), fact("Failed", time(l.failed_at)), fact("State", l.resolution), fact("Error", l.error));
     $("letter-data").textContent = "";
     $("letter").showModal();
-    try {
-      const whole = await this.#api.get("dead-letter", { session: l.session, command_seq: l.command_seq });
-      $("letter-data").textContent = JSON.stringify(whole.data, null, 2);
-    } catch (error) {
-      $("letter-data").textContent = error.message;
-    }
+    const seen = await this.#letterAsked.ask(this.#api.get("dead-letter", { session: l.session, command_seq: l.command_seq }).finally(released));
+    if (seen) $("letter-data").textContent = seen.error ? seen.error.message : JSON.stringify(seen.answer.data, null, 2);
   }
 
   // ---------------------------------------------------------------- acting
@@ -129,7 +144,7 @@ export class Failures {
   /** From the newest that is on the screen on downwards: what fails from now on is not meant. */
   #actOnAll(what) {
     const newest = this.#letters.find((l) => l.resolution === "open");
-    const filter = Object.fromEntries(Object.entries(this.#filter).filter(([, v]) => v !== ""));
+    const filter = Object.fromEntries(Object.entries(this.#shown.filter).filter(([, v]) => v !== ""));
     const words = Object.entries(filter).map(([name, value]) => `${{ session: "session begins with", type: "type is", error: "error has" }[name]} “${value}”`);
     this.#act(what, words.length > 0 ? `all dead letters whose ${words.join(" and ")}` : "ALL dead letters", async (post) => {
       for (let from = newest.place; from; ) from = (await post({ filter, from })).next;

@@ -1,5 +1,5 @@
 // The composition: who is signed in, which part is shown, and the beat that keeps it fresh.
-import { $ } from "../shared/element.js";
+import { $, released } from "../shared/element.js";
 import { Api } from "./api.js";
 import { count } from "./dom.js";
 import { Failures } from "./failures.js";
@@ -12,6 +12,7 @@ const api = new Api();
 let views = null;
 let part = null;
 let timer = 0;
+let beating = null;
 
 function askForToken(why = "") {
   clearTimeout(timer);
@@ -55,26 +56,34 @@ function route() {
   if (part !== null && part !== shown && shown !== "session") $("content").focus();
   part = shown;
   if (shown === "overview") beat();
-  else views[shown].show(decodeURIComponent(id)).catch(() => {});
+  else views[shown].show(decodeURIComponent(id));
 }
 addEventListener("hashchange", route);
 
-async function beat() {
+function beat() {
   clearTimeout(timer);
+  return (beating ??= look().finally(() => {
+    beating = null;
+    // A page that nobody looks at asks for nothing.
+    if (api.hasToken && !document.hidden) timer = setTimeout(beat, EVERY_MS);
+  }));
+}
+async function look() {
+  let seen = null;
+  let reason = "";
   try {
-    const seen = await views.overview.refresh({ isShown: part === "overview" });
-    const failures = seen.retrying + seen.dead;
+    seen = await views.overview.refresh({ isShown: () => part === "overview" });
+  } catch (error) {
+    reason = error.status === 0 ? "the gateway does not answer" : error.message;
+  }
+  await released(); // a longer word up here can move what is below
+  const failures = seen ? seen.retrying + seen.dead : 0;
+  if (seen) {
     $("failures-count").hidden = failures === 0;
     $("failures-count").textContent = count(failures);
-    $("connection").textContent = "live";
-    $("connection").classList.remove("is-off");
-  } catch (error) {
-    $("connection").textContent = error.status === 0 ? "the gateway does not answer" : error.message;
-    $("connection").classList.add("is-off");
   }
-  clearTimeout(timer);
-  // A page that nobody looks at asks for nothing.
-  if (api.hasToken && !document.hidden) timer = setTimeout(beat, EVERY_MS);
+  $("connection").textContent = seen ? "live" : reason;
+  $("connection").classList.toggle("is-off", !seen);
 }
 document.addEventListener("visibilitychange", () => !document.hidden && api.hasToken && views && beat());
 

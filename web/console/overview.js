@@ -29,7 +29,7 @@ export class Overview {
     $("plots").append(...this.#plots.map((p) => p.node));
   }
 
-  /** Returns what it has seen. */
+  /** Returns what it has seen. One at a time: of two the second brings the first one's samples again. isShown: asked when there is something to draw. */
   async refresh({ isShown }) {
     let seen = await this.#api.get("overview", { after: this.#samples.at(-1)?.number ?? 0 });
     // Another gateway answered, or a new process: its samples are others.
@@ -39,7 +39,7 @@ export class Overview {
     this.#samples.push(...seen.samples.map((s) => ({ ...s, ms: Date.parse(s.at) })));
     const last = this.#samples.at(-1)?.ms ?? 0;
     this.#samples = this.#samples.filter((s) => s.ms > last - KEPT_MS);
-    if (isShown) {
+    if (isShown()) {
       this.#draw(seen);
       await Promise.all([this.#rank("hottest"), this.#rank("stuck")]);
     }
@@ -47,6 +47,7 @@ export class Overview {
   }
 
   #draw(seen) {
+    if (isPressed()) return; // the next look is soon
     const now = this.#samples.at(-1);
     const lost = this.#samples.reduce((sum, s) => sum + s.lost_wakes, 0);
     const alive = seen.nodes.filter((n) => n.alive).length;
@@ -80,7 +81,7 @@ export class Overview {
   async #rank(order) {
     const ranks = await this.#api.get("sessions", { order, limit: 20 });
     const isHot = order === "hottest";
-    if (isPressed()) return; // the next look is soon
+    if (isPressed()) return;
     fill($(order), [
       { title: "Session", of: (s) => sessionLink(s.session) },
       ...(isHot ? [{ title: "Commands", kind: "number", of: (s) => count(s.recent_commands) }] : []),

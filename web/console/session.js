@@ -1,5 +1,6 @@
 // One session: its facts, its log, and its state after any update.
-import { $, element } from "../shared/element.js";
+import { $, element, released } from "../shared/element.js";
+import { Latest } from "./api.js";
 import { count, duration, fill, microsBetween, time } from "./dom.js";
 
 const PAGE = 50;
@@ -12,7 +13,9 @@ export class SessionView {
   #seq = null;
   #page = null;
   #timer = 0;
-  #asked = 0;
+  #headsAsked = new Latest();
+  #statesAsked = new Latest();
+  #pagesAsked = new Latest();
   #before = null; // the state that was shown last
 
   constructor(api) {
@@ -42,24 +45,38 @@ export class SessionView {
   async show(id) {
     $("session-error").textContent = "";
     if (!id) {
+      this.#headsAsked.drop();
       $("session-body").hidden = true;
       $("session-id").focus();
       return;
     }
     $("session-id").value = id;
-    try {
-      this.#head = await this.#api.get(`sessions/${encodeURIComponent(id)}`);
-    } catch (error) {
+    const seen = await this.#headsAsked.ask(this.#api.get(`sessions/${encodeURIComponent(id)}`).finally(released));
+    if (!seen) return;
+    if (seen.error) {
       $("session-body").hidden = true;
-      $("session-error").textContent = error.message;
+      $("session-error").textContent = seen.error.message;
       return;
     }
+    if (id !== this.#id) this.#clear();
     this.#id = id;
+    this.#head = seen.answer;
     this.#before = null;
     this.#draw();
     $("session-body").hidden = false;
-    $("session-title").focus();
+    if ($("session-id").value.trim() === id) $("session-title").focus(); // who is writing another one goes on
     await Promise.all([this.#loadLog({}), this.#scrubTo(this.#head.last_seq)]);
+  }
+
+  /** What is still to come of the session before is not of the next one. */
+  #clear() {
+    clearTimeout(this.#timer);
+    this.#statesAsked.drop();
+    this.#pagesAsked.drop();
+    this.#page = null;
+    for (const id of ["state", "log"]) $(id).replaceChildren();
+    $("state-note").textContent = "";
+    for (const id of ["log-older", "log-newer"]) $(id).disabled = true;
   }
 
   #draw() {
@@ -97,17 +114,16 @@ export class SessionView {
   }
 
   async #loadState() {
-    const asked = ++this.#asked;
     const seq = this.#seq;
-    try {
-      const answer = await this.#api.get(`sessions/${this.#id}/state`, { seq });
-      if (asked !== this.#asked) return;
-      this.#showState(answer.state);
-      $("state-note").textContent = `${answer.from_snapshot ? `The snapshot at ${answer.from_snapshot}` : "The beginning"} and ${count(answer.folded)} ${answer.folded === 1 ? "update" : "updates"} folded.`;
-    } catch (error) {
-      if (asked !== this.#asked) return;
+    const seen = await this.#statesAsked.ask(this.#api.get(`sessions/${this.#id}/state`, { seq }));
+    if (!seen) return;
+    if (seen.error) {
       $("state").replaceChildren();
-      $("state-note").textContent = error.message;
+      $("state-note").textContent = seen.error.message;
+    } else {
+      const { state, from_snapshot: from, folded } = seen.answer;
+      this.#showState(state);
+      $("state-note").textContent = `${from ? `The snapshot at ${from}` : "The beginning"} and ${count(folded)} ${folded === 1 ? "update" : "updates"} folded.`;
     }
     this.#showRow(seq);
   }
@@ -128,14 +144,14 @@ export class SessionView {
   }
 
   async #loadLog(where) {
-    try {
-      const page = await this.#api.get(`sessions/${this.#id}/log`, { limit: PAGE, ...where });
-      if (page.session !== this.#id || (page.updates.length === 0 && page.commands.length === 0 && this.#page?.session === this.#id)) return;
-      this.#page = page;
-    } catch (error) {
-      $("session-error").textContent = error.message;
+    const seen = await this.#pagesAsked.ask(this.#api.get(`sessions/${this.#id}/log`, { limit: PAGE, ...where }).finally(released));
+    if (!seen) return;
+    if (seen.error) {
+      $("session-error").textContent = seen.error.message;
       return;
     }
+    if (this.#page && seen.answer.updates.length === 0 && seen.answer.commands.length === 0) return;
+    this.#page = seen.answer;
     this.#drawLog();
   }
 

@@ -23,3 +23,7 @@ addEventListener("pointerdown", ({ button, timeStamp }) => (pressedUntil = butto
 for (const type of ["pointerup", "pointercancel"]) addEventListener(type, ({ timeStamp }) => (pressedUntil = Math.min(pressedUntil, timeStamp + AFTER_UP_MS)), true);
 /** Somebody is about to click: what he sees must not be drawn anew or move, or the click goes to nothing, or to something else. */
 export const isPressed = () => performance.now() < pressedUntil;
+/** Resolves when nobody is about to click. */
+export async function released() {
+  while (isPressed()) await new Promise(requestAnimationFrame);
+}
