@@ -171,6 +171,22 @@ test("a message goes from sending over stored to delivered, and survives a reloa
   assert.deepEqual(gateway.log("chat-lunch").filter((u) => u.type === "new_message").map((u) => u.data.text), ["one", "two"]);
 });
 
+test("a text is a draft until the outbox has it", async () => {
+  await start();
+  const { page } = await visitor("ann", { viewport: TALL });
+  await enterRoom(page, "Lunch");
+  const kept = () => Object.entries(localStorage).filter(([key]) => key.startsWith("rowcall.draft:")).map(([, text]) => text);
+  await page.fill("#text", "one");
+  assert.deepEqual(await page.evaluate(kept), ["one"]);
+  const [atOnce, shown] = await page.evaluate(() => {
+    document.getElementById("composer").requestSubmit();
+    return [Object.entries(localStorage).filter(([key]) => key.startsWith("rowcall.draft:")).map(([, text]) => text), document.getElementById("text").value];
+  });
+  assert.deepEqual([atOnce, shown], [["one"], ""]);
+  await waitForTexts(page, ["one"]);
+  assert.deepEqual(await page.evaluate(kept), []);
+});
+
 test("a refused message says why, and can be tried again or discarded", async () => {
   await start();
   room("chat-lunch", "Lunch", ["bob", "ann"]);

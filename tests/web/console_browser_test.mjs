@@ -332,6 +332,14 @@ test("on a phone and in the dark everything fits and can be read", async () => {
   await dark.context.close();
 });
 
+test("an id that is none is answered, whatever was typed", async () => {
+  const { page } = ops;
+  await go("#/sessions/");
+  await page.fill("#session-id", "100%");
+  await page.press("#session-id", "Enter");
+  await page.waitForFunction(() => document.getElementById("session-error").textContent !== "" && document.getElementById("session-body").hidden);
+});
+
 test("a gateway that is away is told, and seen again when it is back", async () => {
   const { page } = ops;
   await go("#/overview");

@@ -487,14 +487,14 @@ class Chat {
   #draft(id) {
     return localStorage.getItem(`rowcall.draft:${this.#me}:${id}`);
   }
-  #composerChanged() {
+  #keepDraft(id, text) {
+    if (text) localStorage.setItem(`rowcall.draft:${this.#me}:${id}`, text);
+    else localStorage.removeItem(`rowcall.draft:${this.#me}:${id}`);
+  }
+  #composerChanged({ keepsDraft = false } = {}) {
     const text = $("text").value;
     const count = [...text].length;
-    const id = this.#model.current;
-    if (id) {
-      if (text) localStorage.setItem(`rowcall.draft:${this.#me}:${id}`, text);
-      else localStorage.removeItem(`rowcall.draft:${this.#me}:${id}`);
-    }
+    if (this.#model.current && !keepsDraft) this.#keepDraft(this.#model.current, text);
     $("send").disabled = text.trim() === "" || count > TEXT_CHARACTERS_MAX;
     $("counter").textContent = count > TEXT_CHARACTERS_MAX - 300 ? String(TEXT_CHARACTERS_MAX - count) : "";
     $("counter").classList.toggle("is-over", count > TEXT_CHARACTERS_MAX);
@@ -506,11 +506,14 @@ class Chat {
     const room = this.#model.room(this.#model.current);
     if (!room || text === "" || [...text].length > TEXT_CHARACTERS_MAX) return;
     if (this.#isFull()) return; // the text stays where it is
+    const draft = this.#draft(room.id);
     $("text").value = "";
-    this.#composerChanged();
+    this.#composerChanged({ keepsDraft: true });
     room.divider = 0;
     this.#list.toEnd();
     await this.#submit("post_message", { chat_id: room.id, text }, { after: room.seq });
+    // Not before the outbox has it: a page that is closed meanwhile still has the text. Something else may be written by now.
+    if (this.#draft(room.id) === draft) this.#keepDraft(room.id, "");
   }
   #isFull() {
     if (this.#outbox.isFull) this.#toast(`${this.#model.entries.length} messages are still on their way. Write on when some of them have arrived.`);

@@ -41,6 +41,15 @@ async function begin() {
   if (api.hasToken) route();
 }
 
+/** A percent sign that somebody typed stands for itself. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** #/overview, #/sessions/chat-42, #/failures/chat-42 */
 function route() {
   if (!views || $("app").hidden) return;
@@ -56,7 +65,7 @@ function route() {
   if (part !== null && part !== shown && shown !== "session") $("content").focus();
   part = shown;
   if (shown === "overview") beat();
-  else views[shown].show(decodeURIComponent(id));
+  else views[shown].show(decoded(id));
 }
 addEventListener("hashchange", route);
 
