@@ -69,6 +69,17 @@ TEST(crowd, one_that_only_changes_is_left_alone) {
   }
 }
 
+TEST(crowd, what_goes_on_after_it_is_left_alone) {
+  ticks t;
+  t.come(40'000);
+  int trims = t.tick(30'000) ? 1 : 0;
+  for (int i = 0; i < 100; ++i) {
+    t.come(100);
+    trims += t.tick(100) ? 1 : 0;
+  }
+  EXPECT_EQ(trims, crowd::times);
+}
+
 TEST(crowd, the_next_one_is_seen_as_well) {
   ticks t;
   for (int i = 0; i < 3; ++i) {

@@ -229,7 +229,8 @@ TEST_F(roles_e2e_test, each_is_refused_what_is_not_its_own) {
 
 TEST_F(roles_e2e_test, an_engines_role_is_enough_to_park_what_waits_for_a_kind_that_is_gone) {
   support::query(owner().database_url,
-                 "INSERT INTO rowcall.kinds (kind) VALUES ('mail'); SELECT rowcall.submit('mail-1', 'post', '{}')");
+                 "INSERT INTO rowcall.kinds (kind) VALUES ('mail'); SELECT rowcall.submit('mail-1', 'post', '{}');"
+                 "DELETE FROM rowcall.kinds WHERE kind = 'mail'");
   const auto run = e2e::run_rowcall(as("an_engine"), {"dead", "park", "--kind", "mail"});
   EXPECT_EQ(run.exit_code, 0) << run.output;
   EXPECT_THAT(run.output, HasSubstr("parked 1 command of the kind mail"));

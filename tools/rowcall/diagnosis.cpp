@@ -240,9 +240,8 @@ void judge_engines(const engine::status_report& r, const std::vector<std::string
     const auto text = "no running engine serves the kinds " + joined(unserved);
     const auto advice =
         "Start an engine with their modules. A kind that is gone for good: DELETE FROM rowcall.kinds WHERE kind = '…', "
-        "and it gets no new sessions; those that it has go on taking commands, which wait. `rowcall dead park --kind "
-        "…` "
-        "makes dead letters of what waits.";
+        "and it gets no new sessions; those that it has go on taking commands, which wait. `rowcall "
+        "dead park --kind …` makes dead letters of what waits.";
     if (r.unserved_commands > 0)
       out.error("kinds",
                 text + "; " + format_count(r.unserved_commands, "command") +

@@ -227,7 +227,11 @@ exit_code run(const global_options& global, const gateway_options& options, cons
       spdlog::warn(
           "the development key signs the tokens: everybody can be anybody. Never let strangers reach this gateway");
     print_address(server.address(), global.json);
-    if (!checked) checked = await_database(global, stop, [&] { nats.look(); });
+    if (!checked)
+      checked = await_database(global, stop, [&] {
+        report_left_out();
+        nats.look();
+      });
   }
   if (!checked) {
     stop_server();

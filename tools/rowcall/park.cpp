@@ -7,6 +7,7 @@
 
 #include "actors/engine_node.hpp"
 #include "storage/postgres/incarnation.hpp"
+#include "tools/connect/duration.hpp"
 #include "tools/rowcall/actions.hpp"
 #include "tools/rowcall/format.hpp"
 #include "tools/rowcall/logging.hpp"
@@ -19,8 +20,9 @@ namespace rowcall::tools {
 namespace {
 
 constexpr std::string_view reason = "no engine serves this kind any more: parked by `rowcall dead park`";
-constexpr milliseconds look_interval{200}, sweep_interval{200}, stop_timeout{10'000};
-/// Without anything parked: what waits then is not for this to solve (a session whose log can not be read).
+constexpr milliseconds look_interval{400}, sweep_interval{200}, stop_timeout{10'000};
+/// Without anything parked, and nothing held by a retry: what waits then is not for this to solve (a session whose log
+/// can not be read).
 constexpr milliseconds patience{60'000};
 
 /// It has no state, so that it reads none and, above all, makes no snapshot of one (see node_config_of).
@@ -102,43 +104,80 @@ bool is_served(const engine::status_report& status, const std::string& kind) {
   });
 }
 
-bool is_waiting(const engine::status_report& status, const std::string& kind) {
-  const auto& kinds = status.unserved_kinds;
-  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+bool is_at_rest(const actors::metrics& counters) {
+  return counters.sessions_ready == 0 && counters.sessions_held == 0 && counters.turns_open == 0;
 }
 
-void print_parked(const std::string& kind, std::int64_t count, bool json) {
+/// Errors: busy while somebody serves the kind, or may again.
+engine::result<void> check_gone(engine::admin_store& store, const std::string& kind) {
+  auto status = store.status();
+  if (!status) return tl::make_unexpected(status.error());
+  if (is_served(*status, kind))
+    return engine::fail(engine::errc::busy, "a running engine serves the kind " + kind + ": what waits is its work");
+  auto kinds = store.kinds();
+  if (!kinds) return tl::make_unexpected(kinds.error());
+  if (std::find(kinds->begin(), kinds->end(), kind) != kinds->end())
+    return engine::fail(engine::errc::busy,
+                        "the kind " + kind +
+                            " is still registered: its engines may only be away. When it is gone for good: "
+                            "DELETE FROM rowcall.kinds WHERE kind = '" +
+                            kind + "', and then again");
+  return {};
+}
+
+void print_parked(const std::string& kind, std::int64_t count, bool has_more, bool json) {
   if (json)
-    std::printf("{\"kind\":\"%s\",\"parked\":%lld}\n", kind.c_str(), static_cast<long long>(count));
+    std::printf("{\"kind\":\"%s\",\"parked\":%lld,\"more\":%s}\n", kind.c_str(), static_cast<long long>(count),
+                has_more ? "true" : "false");
   else
-    std::printf("parked %s of the kind %s%s\n", format_count(count, "command").c_str(), kind.c_str(),
-                count > 0 ? ": see `rowcall dead list`" : "");
+    std::printf("parked %s of the kind %s%s%s\n", format_count(count, "command").c_str(), kind.c_str(),
+                has_more ? "; stopped early, commands still wait" : "", count > 0 ? ": see `rowcall dead list`" : "");
 }
 
-/// Until nothing waits any more. Errors: busy when somebody serves the kind, timed_out when it does not go on.
-engine::result<void> await_parked(engine::admin_store& store, const std::string& kind, const actors::metrics& counters,
-                                  const std::atomic<bool>& is_swept, const std::atomic<bool>& has_died,
-                                  stop_signal& stop) {
+/// How many of the kind a retry holds, of the first hundred, and the longest of their waits.
+struct held_work {
+  std::size_t sessions = 0;
+  milliseconds wait{0};
+};
+engine::result<held_work> find_held(engine::console_store& console, const std::string& kind) {
+  auto held = console.held("", kind + "-", 100);
+  if (!held) return tl::make_unexpected(held.error());
+  held_work out{held->size()};
+  for (const auto& h : *held) out.wait = std::max(out.wait, std::chrono::duration_cast<milliseconds>(h.retry.wait));
+  return out;
+}
+
+/// Until nothing waits any more: true; false: it was stopped before. Errors: busy when somebody serves the kind, or
+/// when it is registered again; timed_out when it does not go on.
+engine::result<bool> await_parked(engine::admin_store& store, engine::console_store& console, const std::string& kind,
+                                  const actors::metrics& counters, const std::atomic<bool>& is_swept,
+                                  const std::atomic<bool>& has_died, stop_signal& stop) {
   using std::chrono::steady_clock;
   auto went_on_at = steady_clock::now();
   std::int64_t parked = 0;
+  bool has_told = false;
   while (!stop.wait_for(look_interval)) {
     if (has_died) return engine::fail(engine::errc::internal, "an actor has ended; see above");
     const bool has_swept = is_swept;
-    auto status = store.status();
-    if (!status) return tl::make_unexpected(status.error());
-    if (is_served(*status, kind))
-      return engine::fail(engine::errc::busy,
-                          "an engine that serves the kind " + kind + " has started: what waits is its work");
-    if (has_swept && !is_waiting(*status, kind)) return {};
+    if (auto gone = check_gone(store, kind); !gone) return tl::make_unexpected(gone.error());
+    const auto held = find_held(console, kind);
+    if (!held) return tl::make_unexpected(held.error());
+    // A sweep does not tell of what a retry holds.
+    if (has_swept && is_swept && held->sessions == 0 && is_at_rest(counters)) return true;
     const auto now = steady_clock::now();
     if (const std::int64_t count = counters.dead_letters; count != std::exchange(parked, count)) went_on_at = now;
+    if (held->wait > milliseconds{0}) {
+      went_on_at = now;
+      if (!std::exchange(has_told, true))
+        std::fprintf(stderr, "rowcall: commands are held by a retry, for another %s at most: waiting for that\n",
+                     format_duration(std::chrono::ceil<std::chrono::seconds>(held->wait)).c_str());
+    }
     if (now - went_on_at > patience)
       return engine::fail(
           engine::errc::timed_out,
           "commands of the kind " + kind + " still wait, and nothing goes on; see above and `rowcall status`");
   }
-  return {};
+  return false;
 }
 
 }  // namespace
@@ -146,19 +185,17 @@ engine::result<void> await_parked(engine::admin_store& store, const std::string&
 exit_code park(const global_options& global, const std::string& kind) {
   if (!engine::is_valid_kind(kind))
     return fail_with({engine::errc::invalid_argument, "--kind: a kind is 1 to 32 of A-Z a-z 0-9 _"});
+  stop_signal stop;  // before there are other threads
   if (auto checked = check_database(global.connection); !checked) return fail_with(checked.error());
   const auto config = store_config_of(global.connection, "dead");
   const auto store = storage::postgres::make_admin_store(config);
-  auto status = store->status();
-  if (!status) return fail_with(status.error());
-  if (is_served(*status, kind))
-    return fail_with({engine::errc::busy, "a running engine serves the kind " + kind + ": what waits is its work"});
+  if (auto gone = check_gone(*store, kind); !gone) return fail_with(gone.error());
+  const auto console = storage::postgres::make_console_store(config);
   auto incarnation = storage::postgres::read_incarnation(config);
   if (!incarnation) return fail_with(incarnation.error());
   auto bus = open_bus(global.connection, "dead");
   if (!bus) return fail_with(bus.error());
 
-  stop_signal stop;
   const stop_bound bound{stop, stop_timeout + interrupt_bound};
   engine::module_registry modules;
   modules.add(std::make_unique<tombstone>(kind));
@@ -183,10 +220,15 @@ exit_code park(const global_options& global, const std::string& kind) {
   };
   actors::engine_node node{node_config, std::move(ports)};
   node.start();
-  const auto parked = await_parked(*store, kind, node.counters(), is_swept, has_died, stop);
-  node.stop(stop_timeout);
-  print_parked(kind, node.counters().dead_letters, global.json);
-  return parked ? exit_code::ok : fail_with(parked.error());
+  const auto parked = await_parked(*store, *console, kind, node.counters(), is_swept, has_died, stop);
+  const stop_bound at_end{stop_timeout + milliseconds{1'000}};
+  const bool in_time = node.stop(stop_timeout);
+  const std::int64_t count = node.counters().dead_letters;
+  print_parked(kind, count, !parked || !*parked, global.json);
+  if (!in_time) std::fprintf(stderr, "rowcall: a turn had not ended in time: it may have parked more\n");
+  if (parked) return *parked && in_time ? exit_code::ok : exit_code::failed;
+  const auto code = fail_with(parked.error());
+  return count == 0 ? code : exit_code::failed;  // the others say that nothing was stored
 }
 
 }  // namespace rowcall::tools

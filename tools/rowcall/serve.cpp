@@ -129,6 +129,7 @@ engine::result<bool> take_name(engine::node_store& nodes, const std::string& nam
 /// own: after a crowd they kept up to 50 MiB. The thresholds keep what one turn frees for the next one. Before any
 /// thread is started.
 void share_one_heap() {
+  if (std::getenv("MALLOC_ARENA_MAX") || std::getenv("GLIBC_TUNABLES")) return;  // somebody knows better
   constexpr int mib = 1 << 20;
   mallopt(M_ARENA_MAX, 1);
   mallopt(M_TRIM_THRESHOLD, 8 * mib);

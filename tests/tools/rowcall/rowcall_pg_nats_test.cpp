@@ -375,7 +375,7 @@ TEST(dead, park_makes_dead_letters_of_what_waits_for_a_kind_that_is_gone) {
 
   auto run = world.run({"dead", "park", "--kind", "mail", "--json"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(run.out, "{\"kind\":\"mail\",\"parked\":5}\n");
+  EXPECT_EQ(run.out, "{\"kind\":\"mail\",\"parked\":5,\"more\":false}\n");
   run = world.run({"dead", "list", "--json"});
   ASSERT_THAT(run.lines(), SizeIs(5));
   for (const auto& line : run.lines())
@@ -407,6 +407,32 @@ TEST(dead, park_leaves_alone_what_a_running_engine_serves) {
   EXPECT_EQ(run.exit_code, 8) << run.out;
   EXPECT_EQ(run.err, "rowcall: a running engine serves the kind echo: what waits is its work\n");
   EXPECT_EQ(world.run({"dead", "park", "--kind", "no-kind"}).exit_code, 2);
+}
+
+TEST(dead, park_leaves_alone_a_kind_that_is_registered) {
+  rowcall_world world;
+  const auto& url = world.database().url();
+  support::query(url,
+                 "INSERT INTO rowcall.kinds (kind) VALUES ('mail'); SELECT rowcall.submit('mail-1', 'post', '{}')");
+  const auto run = world.run({"dead", "park", "--kind", "mail"});
+  EXPECT_EQ(run.exit_code, 8) << run.out;
+  EXPECT_THAT(run.err, HasSubstr("DELETE FROM rowcall.kinds WHERE kind = 'mail'"));
+  EXPECT_EQ(support::query(url, "SELECT count(*) FROM rowcall.update_log"), (support::rows{{"0"}}));
+}
+
+TEST(dead, park_waits_for_a_retry_and_says_so_when_it_is_stopped_before) {
+  rowcall_world world;
+  const auto& url = world.database().url();
+  leave_a_kind_behind(url);
+  support::query(url, "UPDATE rowcall.retries SET next_at = clock_timestamp() + interval '1 h'");
+  running_rowcall park{{"dead", "park", "--kind", "mail"}, world.environment()};
+  ASSERT_TRUE(park.wait_for("held by a retry")) << park.output();
+  ASSERT_TRUE(support::eventually(std::chrono::seconds{20}, [&] {
+    return support::query(url, "SELECT count(*) FROM rowcall.dead_letters") == support::rows{{"2"}};
+  }));
+  park.signal(2);
+  EXPECT_EQ(park.wait(), 1);
+  EXPECT_THAT(park.output(), HasSubstr("parked 2 commands of the kind mail; stopped early, commands still wait"));
 }
 
 TEST(restored, is_refused_while_an_engine_runs) {
