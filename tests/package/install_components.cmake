@@ -2,17 +2,11 @@ cmake_minimum_required(VERSION 3.25)
 
 # Each component alone, from a build folder that has nothing of Rowcall but what the component is made of: what was built elsewhere is
 # linked into a folder that was only configured.
-function(run_step)
-  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE code TIMEOUT 250)
-  if(NOT code EQUAL 0)
-    string(REPLACE ";" " " command "${ARGN}")
-    message(FATAL_ERROR "${command}\nended with ${code}:\n${output}")
-  endif()
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/run_step.cmake")
 
 set(build "${FOLDER}/components")
 file(REMOVE_RECURSE "${build}")
-run_step("${CMAKE_COMMAND}" -S "${SOURCE}" -B "${build}" -G Ninja -DROWCALL_TESTS=OFF -DROWCALL_BENCHMARKS=OFF
+run_step(250 "${CMAKE_COMMAND}" -S "${SOURCE}" -B "${build}" -G Ninja -DROWCALL_TESTS=OFF -DROWCALL_BENCHMARKS=OFF
   "-DCMAKE_BUILD_TYPE=${BUILD_TYPE}" "-DCMAKE_CXX_COMPILER=${COMPILER}")
 
 # There, and nowhere else.
@@ -34,7 +28,7 @@ endfunction()
 
 # install_to(result folder …): the files that `cmake --install` with these arguments puts there.
 function(install_to result folder)
-  run_step("${CMAKE_COMMAND}" --install "${build}" --prefix "${build}/${folder}" ${ARGN})
+  run_step(250 "${CMAKE_COMMAND}" --install "${build}" --prefix "${build}/${folder}" ${ARGN})
   file(GLOB_RECURSE files RELATIVE "${build}/${folder}" "${build}/${folder}/*")
   list(SORT files)
   set(${result} "${files}" PARENT_SCOPE)
